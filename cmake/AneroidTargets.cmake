@@ -1,0 +1,55 @@
+# aneroid_library(NAME SOURCES ... DEPENDS ...): one static library per folder,
+# known to others as aneroid::NAME. DEPENDS are the arrows of docs/layout.md.
+# aneroid_test(NAME SOURCES ... DEPENDS ... LABELS ...): a GoogleTest program.
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release)
+endif()
+
+add_library(aneroid_options INTERFACE)
+target_include_directories(aneroid_options INTERFACE ${PROJECT_SOURCE_DIR})
+target_compile_options(aneroid_options INTERFACE -Wall -Wextra -Wpedantic
+  -Wshadow -Wnon-virtual-dtor -Wconversion -Wno-sign-conversion)
+if(ANEROID_WERROR)
+  target_compile_options(aneroid_options INTERFACE -Werror)
+endif()
+# gcc 12 reports false positives inside the standard library at -O2.
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  target_compile_options(aneroid_options INTERFACE -Wno-restrict
+    -Wno-maybe-uninitialized -Wno-array-bounds -Wno-stringop-overflow
+    -Wno-stringop-overread)
+endif()
+if(ANEROID_SANITIZE)
+  add_compile_options(-fsanitize=${ANEROID_SANITIZE} -fno-omit-frame-pointer
+    -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${ANEROID_SANITIZE})
+endif()
+
+function(aneroid_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
+  add_library(aneroid_${name} STATIC ${ARG_SOURCES})
+  add_library(aneroid::${name} ALIAS aneroid_${name})
+  target_link_libraries(aneroid_${name} PUBLIC aneroid_options ${ARG_DEPENDS})
+endfunction()
+
+function(aneroid_test name)
+  if(NOT ANEROID_TESTS)
+    return()
+  endif()
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPENDS;LABELS" ${ARGN})
+  if(NOT ARG_LABELS)
+    set(ARG_LABELS unit)
+  endif()
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 300)
+  endif()
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE ${ARG_DEPENDS} GTest::gtest_main)
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}"
+    TIMEOUT ${ARG_TIMEOUT} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+endfunction()
