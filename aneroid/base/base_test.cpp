@@ -3,9 +3,9 @@
 #include <filesystem>
 #include <fstream>
 #include <limits>
+#include <unistd.h>
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include "aneroid/base/diagnostic.h"
 #include "aneroid/base/dtype.h"
@@ -31,8 +31,11 @@ class FileTest : public testing::Test {
 };
 
 TEST(Diagnostic, PrintsPlaceLabelMessageAndNotes) {
-  Diagnostic diagnostic{ErrorKind::kInput, "mil.parse", "a.mil:3:4",
-                        "expected ';'", {"after the result"}};
+  Diagnostic diagnostic{ErrorKind::kInput,
+                        "mil.parse",
+                        "a.mil:3:4",
+                        "expected ';'",
+                        {"after the result"}};
   EXPECT_EQ(to_string(diagnostic),
             "a.mil:3:4: error [mil.parse]: expected ';'\n"
             "  note: after the result");
@@ -73,8 +76,8 @@ TEST(HalfTest, TiesGoAwayOrToEven) {
   EXPECT_EQ(to_float(to_half_even(0x1p-25)), 0.0F);
   EXPECT_EQ(to_float(to_half_away(65519.0)), 65504.0F);
   EXPECT_TRUE(std::isinf(to_float(to_half_away(65520.0))));
-  EXPECT_TRUE(std::isnan(to_float(
-      to_half_away(std::numeric_limits<double>::quiet_NaN()))));
+  EXPECT_TRUE(std::isnan(
+      to_float(to_half_away(std::numeric_limits<double>::quiet_NaN()))));
 }
 
 TEST(RandomTest, KnownSequenceAndSavedState) {

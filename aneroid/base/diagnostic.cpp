@@ -5,8 +5,7 @@
 namespace aneroid {
 
 std::string to_string(const Diagnostic& diagnostic) {
-  std::string text =
-      diagnostic.place.empty() ? "" : diagnostic.place + ": ";
+  std::string text = diagnostic.place.empty() ? "" : diagnostic.place + ": ";
   text += fmt::format("error [{}]: {}", diagnostic.label, diagnostic.message);
   for (const std::string& note : diagnostic.notes) {
     text += "\n  note: " + note;

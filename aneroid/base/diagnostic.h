@@ -40,10 +40,9 @@ using Result = tl::expected<T, Diagnostic>;
 using Status = Result<void>;
 
 inline tl::unexpected<Diagnostic> fail(ErrorKind kind, std::string label,
-                                       std::string place,
-                                       std::string message) {
-  return tl::unexpected(Diagnostic{kind, std::move(label), std::move(place),
-                                   std::move(message), {}});
+                                       std::string place, std::string message) {
+  return tl::unexpected(Diagnostic{
+      kind, std::move(label), std::move(place), std::move(message), {}});
 }
 inline tl::unexpected<Diagnostic> input_error(std::string label,
                                               std::string place,
@@ -60,25 +59,27 @@ inline tl::unexpected<Diagnostic> device_error(std::string label,
 
 }  // namespace aneroid
 
+// NOLINTBEGIN(bugprone-macro-parentheses): the targets are declarations
 #define ANEROID_CONCAT_INNER(a, b) a##b
 #define ANEROID_CONCAT(a, b) ANEROID_CONCAT_INNER(a, b)
 
 // Returns the error of a Status or Result from the enclosing function.
-#define ANEROID_TRY(expression)                                   \
-  do {                                                            \
-    if (auto aneroid_status = (expression); !aneroid_status) {    \
-      return tl::unexpected(std::move(aneroid_status).error());   \
-    }                                                             \
+#define ANEROID_TRY(expression)                                 \
+  do {                                                          \
+    if (auto aneroid_status = (expression); !aneroid_status) {  \
+      return tl::unexpected(std::move(aneroid_status).error()); \
+    }                                                           \
   } while (false)
 
 // ANEROID_ASSIGN(auto x, f()): declares or assigns from a Result, or returns
 // its error.
-#define ANEROID_ASSIGN(target, expression)                              \
+#define ANEROID_ASSIGN(target, expression)                                \
   ANEROID_ASSIGN_INNER(ANEROID_CONCAT(aneroid_result_, __LINE__), target, \
                        expression)
-#define ANEROID_ASSIGN_INNER(result, target, expression)    \
-  auto result = (expression);                               \
-  if (!result) {                                            \
-    return tl::unexpected(std::move(result).error());       \
-  }                                                         \
+#define ANEROID_ASSIGN_INNER(result, target, expression) \
+  auto result = (expression);                            \
+  if (!result) {                                         \
+    return tl::unexpected(std::move(result).error());    \
+  }                                                      \
   target = std::move(*result)
+// NOLINTEND(bugprone-macro-parentheses)

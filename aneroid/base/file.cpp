@@ -2,13 +2,13 @@
 
 #include <cerrno>
 #include <cstring>
-
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <fmt/format.h>
 
 namespace aneroid {
 namespace {
@@ -148,9 +148,8 @@ Status write_file_atomically(const std::filesystem::path& path,
       fmt::format("{}.tmp-{}", path.string(), ::getpid());
   int error = 0;
   {
-    const Descriptor file(::open(temporary.c_str(),
-                                 O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
-                                 0644));
+    const Descriptor file(::open(
+        temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
     if (file.get() < 0) return system_error(path, "write", errno);
     FileSink sink(file.get());
     fill(sink);
@@ -175,8 +174,8 @@ Status write_file_atomically(const std::filesystem::path& path,
 
 Status write_file_atomically(const std::filesystem::path& path,
                              std::string_view content) {
-  return write_file_atomically(
-      path, [&](FileSink& sink) { sink.write(content); });
+  return write_file_atomically(path,
+                               [&](FileSink& sink) { sink.write(content); });
 }
 
 Status make_folder(const std::filesystem::path& path) {

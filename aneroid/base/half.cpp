@@ -27,8 +27,7 @@ Half encode(double value, Round round) {
         sign | static_cast<uint16_t>(std::ldexp(rounded, 24)))};
   }
   const double fraction = std::frexp(rounded, &exponent);
-  const auto mantissa =
-      static_cast<uint16_t>(std::ldexp(fraction, 11)) & 0x3FF;
+  const auto mantissa = static_cast<uint16_t>(std::ldexp(fraction, 11)) & 0x3FF;
   return Half{static_cast<uint16_t>(sign | ((exponent + 14) << 10) | mantissa)};
 }
 

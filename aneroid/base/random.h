@@ -13,8 +13,8 @@ class Random {
   explicit Random(uint64_t seed = 0);
 
   uint64_t next();
-  double uniform();         // [0, 1), 53 bits
-  double normal();          // mean 0, deviation 1
+  double uniform();            // [0, 1), 53 bits
+  double normal();             // mean 0, deviation 1
   uint64_t below(uint64_t n);  // [0, n) without bias; n > 0
 
   using State = std::array<uint64_t, 4>;

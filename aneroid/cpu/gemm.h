@@ -1,0 +1,100 @@
+// Matrix products that read fp16 or fp32 operands in place, at any stride, and
+// write fp16 or fp32: the engine's conv and matmul, and the weight gradients.
+//
+//   C[m, n] = sum_k A[m, k] * B[k, n]      (+ C when accumulating)
+//
+// Each element of C is one fused-multiply-add chain per K block, in K order,
+// whatever the number of threads: results do not depend on it.
+#pragma once
+
+#include <cstdint>
+
+#include "aneroid/cpu/thread_pool.h"
+
+namespace aneroid::cpu {
+
+enum class Storage : uint8_t { kHalf, kFloat };
+
+// Element (i, j) is at data + i*row_stride + j*col_stride (in elements).
+// Fast when one of the strides is 1; correct for any, 0 included.
+struct ConstMatrix {
+  const void* data = nullptr;
+  Storage storage = Storage::kHalf;
+  int64_t row_stride = 0;
+  int64_t col_stride = 0;
+};
+struct Matrix {
+  void* data = nullptr;
+  Storage storage = Storage::kHalf;
+  int64_t row_stride = 0;  // fast when col_stride is 1
+  int64_t col_stride = 1;
+};
+
+struct GemmShape {
+  int64_t m = 0;
+  int64_t n = 0;
+  int64_t k = 0;
+};
+
+// Arithmetic of the sums.
+enum class Accumulate : uint8_t {
+  kFloat,   // fp32 products and sums
+  kDouble,  // fp64 products and sums, for reference numerics
+};
+
+struct GemmOptions {
+  Accumulate accumulate = Accumulate::kFloat;
+  bool add_to_c = false;  // C += (fp32 C only)
+  float scale = 1.0F;     // applied to the sum before it is added or stored
+};
+
+// Storing to fp16 rounds half away from zero. Matrices must not overlap C.
+// `batch` products with the given element strides between them.
+struct GemmBatch {
+  int64_t count = 1;
+  int64_t a_stride = 0;
+  int64_t b_stride = 0;
+  int64_t c_stride = 0;
+};
+
+// Scratch memory that a caller keeps between calls so that nothing is
+// allocated while running. One per concurrent gemm() call. Background calls
+// that share one run one after the other; use two in turn to overlap the end
+// of one with the start of the next. Memory that a shape does not need is
+// reserved but never touched.
+class GemmScratch {
+ public:
+  GemmScratch();
+  ~GemmScratch();
+  GemmScratch(GemmScratch&&) noexcept;
+  GemmScratch& operator=(GemmScratch&&) noexcept;
+  // Grows to what gemm() needs for this shape, any strides and batch; not
+  // while background work uses it. gemm() grows it itself if this was left out.
+  void reserve(const GemmShape& shape, Accumulate accumulate, int threads);
+
+ private:
+  friend struct GemmAccess;
+  struct Impl;
+  Impl* impl_;
+};
+
+// Blocks until done; uses the pool's foreground. Very small products run on
+// the calling thread alone.
+void gemm(ThreadPool& pool, GemmScratch& scratch, const GemmShape& shape,
+          const ConstMatrix& a, const ConstMatrix& b, const Matrix& c,
+          const GemmOptions& options = {}, const GemmBatch& batch = {});
+
+// The same as background work: returns at once. Operands, C and scratch must
+// live until pool.wait(). Batch count 1.
+ThreadPool::JobHandle gemm_background(ThreadPool& pool, GemmScratch& scratch,
+                                      const GemmShape& shape,
+                                      const ConstMatrix& a,
+                                      const ConstMatrix& b, const Matrix& c,
+                                      const GemmOptions& options = {});
+
+// The plain definition: three loops, fp64 sums. For tests.
+void gemm_plain(const GemmShape& shape, const ConstMatrix& a,
+                const ConstMatrix& b, const Matrix& c,
+                const GemmOptions& options = {}, const GemmBatch& batch = {});
+
+}  // namespace aneroid::cpu

@@ -1,0 +1,490 @@
+#include "aneroid/cpu/gemm_plan.h"
+#include "aneroid/cpu/simd_targets.h"
+
+// clang-format off
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "aneroid/cpu/gemm_kernels.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+// clang-format on
+
+#include <algorithm>
+#include <array>
+#include <type_traits>
+#include <utility>
+
+#include "aneroid/cpu/gemm_pack-inl.h"
+#include "aneroid/cpu/simd-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace aneroid::cpu {
+namespace HWY_NAMESPACE {
+namespace {
+
+// The register block: kRows x kVectors accumulators, plus one row of B and a
+// value of A, must fit the registers. Fewer rows come in steps of kRowStep.
+#if HWY_TARGET == HWY_AVX3
+constexpr int kRows = 12;
+constexpr int kVectors = 2;
+#elif HWY_TARGET == HWY_AVX2
+constexpr int kRows = 6;
+constexpr int kVectors = 2;
+#elif HWY_TARGET == HWY_NEON
+constexpr int kRows = 8;
+constexpr int kVectors = 3;
+#else
+constexpr int kRows = 4;
+constexpr int kVectors = 4;
+#endif
+constexpr int kRowStep = kRows % 3 == 0 ? kRows / 3 : kRows / 2;
+static_assert(kMaxTileRows % kRows == 0);
+
+// While a kernel computes it asks for memory that is wanted soon, in the shadow
+// of the arithmetic and a little at a time, or its own loads would queue
+// behind: every kNextEvery steps of K a line of the panel of B that comes next,
+// and every kOtherEvery steps two lines of rows of C or of the next A.
+constexpr int64_t kLine = 64;  // bytes
+constexpr int64_t kNextEvery = 4;
+constexpr int64_t kOtherEvery = 16;
+// Kernels between asking for a block of C and storing it.
+constexpr int64_t kKernelsAhead = 2;
+
+template <typename T>
+constexpr int kLanes = static_cast<int>(hn::MaxLanes(hn::ScalableTag<T>()));
+template <typename T>
+constexpr int kPanel = kVectors* kLanes<T>;
+
+// What one kernel call computes: a register block over one K block.
+template <typename T>
+struct BlockArgs {
+  int64_t k_count;
+  const T* a;
+  const T* b;
+  const std::byte* next_b;  // memory wanted soon, see kLine
+  const std::byte* other;
+  int64_t other_stride;  // bytes
+  // Sums of the earlier K blocks, and where to leave those of this one.
+  T* sums;
+  int64_t sum_stride;
+  bool first;  // no earlier sums
+  bool last;   // finish into C, or `finished` when that is set
+  // The finished block as fp32 or fp64 rows of kPanel, for other code to
+  // store: edges, strided C, fp64.
+  T* finished;
+  void* c;  // of the block's first element; rows c_stride apart
+  int64_t c_stride;
+  int64_t c_rows;
+  Storage c_storage;
+  bool add_to_c;
+  float scale;
+};
+
+template <class D, int kVecs, typename S>
+HWY_INLINE void store_rows(D d, const hn::Vec<D>* acc, S* c, float scale,
+                           bool add) {
+  for (int v = 0; v < kVecs; ++v) {
+    S* to = c + v * kLanes<float>;
+    auto value = hn::Mul(acc[v], hn::Set(d, scale));
+    if (add) value = hn::Add(value, load_float(d, to));
+    store_float(value, d, to);
+  }
+}
+
+// One step of K: the outer product of a column of A and a row of B.
+template <bool kContiguous, class D, typename T, int kBlockRows, int kVecs>
+HWY_INLINE void multiply_add(D d, const T* HWY_RESTRICT& a,
+                             const T* HWY_RESTRICT& b,
+                             hn::Vec<D> (&acc)[kBlockRows][kVecs]) {
+  constexpr int64_t kNextRow = kContiguous ? kRowStride : 1;
+  hn::Vec<D> row[kVecs];
+#pragma GCC unroll 4
+  for (int v = 0; v < kVecs; ++v) row[v] = hn::Load(d, b + v * kLanes<T>);
+#pragma GCC unroll 16
+  for (int r = 0; r < kBlockRows; ++r) {
+    const hn::Vec<D> value = hn::Set(d, a[r * kNextRow]);
+#pragma GCC unroll 4
+    for (int v = 0; v < kVecs; ++v) {
+      acc[r][v] = hn::MulAdd(value, row[v], acc[r][v]);
+    }
+  }
+  a += kContiguous ? 1 : kRows;
+  b += kPanel<T>;
+}
+
+// kContiguous: A is [row][k], kRowStride apart; otherwise [k][kRows].
+template <typename T, int kBlockRows, int kVecs, bool kContiguous>
+void block_kernel(const BlockArgs<T>& args) {
+  const hn::ScalableTag<T> d;
+  using V = hn::Vec<decltype(d)>;
+
+  V acc[kBlockRows][kVecs];
+#pragma GCC unroll 16
+  for (int r = 0; r < kBlockRows; ++r) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kVecs; ++v) acc[r][v] = hn::Zero(d);
+  }
+  const T* HWY_RESTRICT a = args.a;
+  const T* HWY_RESTRICT b = args.b;
+  const std::byte* next_b = args.next_b;
+  const std::byte* other = args.other;
+  int64_t k = args.k_count;
+  for (; k >= kOtherEvery; k -= kOtherEvery) {
+    __builtin_prefetch(other);
+    __builtin_prefetch(other + kLine);
+    other += args.other_stride;
+    for (int64_t i = 0; i < kOtherEvery / kNextEvery; ++i) {
+      __builtin_prefetch(next_b, 0, 2);
+      next_b += kLine;
+#pragma GCC unroll 4
+      for (int64_t step = 0; step < kNextEvery; ++step) {
+        multiply_add<kContiguous>(d, a, b, acc);
+      }
+    }
+  }
+  for (; k > 0; --k) multiply_add<kContiguous>(d, a, b, acc);
+
+  if (!args.first) {
+#pragma GCC unroll 16
+    for (int r = 0; r < kBlockRows; ++r) {
+#pragma GCC unroll 4
+      for (int v = 0; v < kVecs; ++v) {
+        const T* sum = args.sums + r * args.sum_stride + v * kLanes<T>;
+        acc[r][v] = hn::Add(acc[r][v], hn::Load(d, sum));
+      }
+    }
+  }
+  if (!args.last || args.finished != nullptr) {
+    T* const to = args.last ? args.finished : args.sums;
+    const int64_t stride = args.last ? kPanel<T> : args.sum_stride;
+#pragma GCC unroll 16
+    for (int r = 0; r < kBlockRows; ++r) {
+#pragma GCC unroll 4
+      for (int v = 0; v < kVecs; ++v) {
+        hn::Store(acc[r][v], d, to + r * stride + v * kLanes<T>);
+      }
+    }
+    return;
+  }
+  if constexpr (std::is_same_v<T, float>) {
+#pragma GCC unroll 16
+    for (int r = 0; r < kBlockRows; ++r) {
+      if (r >= args.c_rows) return;
+      const int64_t offset = r * args.c_stride;
+      if (args.c_storage == Storage::kHalf) {
+        store_rows<decltype(d), kVecs>(
+            d, acc[r], static_cast<Half*>(args.c) + offset, args.scale, false);
+      } else {
+        store_rows<decltype(d), kVecs>(d, acc[r],
+                                       static_cast<float*>(args.c) + offset,
+                                       args.scale, args.add_to_c);
+      }
+    }
+  }
+}
+
+// [rows / kRowStep - 1][vectors - 1]
+template <typename T, bool kContiguous>
+struct KernelTable {
+  using Kernel = void (*)(const BlockArgs<T>&);
+  template <int... kIndex>
+  static constexpr auto make(std::integer_sequence<int, kIndex...>) {
+    return std::array<Kernel, sizeof...(kIndex)>{
+        block_kernel<T, (kIndex / kVectors + 1) * kRowStep,
+                     kIndex % kVectors + 1, kContiguous>...};
+  }
+  static constexpr auto kKernels =
+      make(std::make_integer_sequence<int, kRows / kRowStep * kVectors>());
+};
+
+inline Half narrow_half(float value) { return round_half_away(value); }
+inline Half narrow_half(double value) { return to_half_away(value); }
+
+// Stores a finished block element by element, at any strides of C.
+template <typename T>
+void store_block(const GemmPlan& plan, const T* block, int64_t product,
+                 int64_t m, int64_t rows, int64_t n, int64_t cols) {
+  const auto scale = static_cast<T>(plan.options.scale);
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t j = 0; j < cols; ++j) {
+      const int64_t offset = product * plan.batch.c_stride +
+                             (m + r) * plan.c.row_stride +
+                             (n + j) * plan.c.col_stride;
+      const T value = block[r * kPanel<T> + j] * scale;
+      if (plan.c.storage == Storage::kHalf) {
+        static_cast<Half*>(plan.c.data)[offset] = narrow_half(value);
+      } else {
+        float& to = static_cast<float*>(plan.c.data)[offset];
+        to = static_cast<float>(
+            plan.options.add_to_c ? value + static_cast<T>(to) : value);
+      }
+    }
+  }
+}
+
+template <typename S>
+const S* element(const ConstMatrix& matrix, int64_t offset) {
+  return static_cast<const S*>(matrix.data) + offset;
+}
+
+// Calls f with `matrix`'s data as Half* or float*, `offset` elements in.
+template <typename F>
+void with_storage(const ConstMatrix& matrix, int64_t offset, const F& f) {
+  if (matrix.storage == Storage::kHalf) {
+    f(element<Half>(matrix, offset));
+  } else {
+    f(element<float>(matrix, offset));
+  }
+}
+
+// Packed B is [K block][panel][k][column of the panel]. Where the panel of
+// column n (a multiple of kPanel) begins in the block that begins at k.
+template <typename T>
+int64_t packed_offset(int64_t columns, int64_t k, int64_t k_count, int64_t n) {
+  return k * round_up(columns, kPanel<T>) + n * k_count;
+}
+
+// Packs K block [k, k + k_count) of columns [n, n_end) of one product.
+template <typename T>
+void pack_columns(const GemmPlan& plan, int64_t product, int64_t k,
+                  int64_t k_count, int64_t n, int64_t n_end, T* dst) {
+  const ConstMatrix& b = plan.b;
+  for (; n < n_end; n += kPanel<T>, dst += k_count * kPanel<T>) {
+    const int64_t offset =
+        product * plan.batch.b_stride + k * b.row_stride + n * b.col_stride;
+    const int64_t n_count = std::min<int64_t>(kPanel<T>, n_end - n);
+    with_storage(b, offset, [&](const auto* src) HWY_ATTR {
+      pack_panel<kPanel<T>>(src, b.row_stride, b.col_stride, k_count, n_count,
+                            dst);
+    });
+  }
+}
+
+template <typename T>
+void pack_task(const GemmPlan& plan, int64_t index) {
+  const int64_t k_blocks = ceil_div(plan.shape.k, plan.k_block);
+  const int64_t panels = ceil_div(plan.shape.n, kPanel<T>);
+  const int64_t groups = ceil_div(panels, kPanelsPerTask);
+  const int64_t group = index % groups;
+  const int64_t k = index / groups % k_blocks * plan.k_block;
+  const int64_t product = index / groups / k_blocks;
+  const int64_t panel = group * kPanelsPerTask;
+  const int64_t n = panel * kPanel<T>;
+  const int64_t n_end =
+      std::min(plan.shape.n, (panel + kPanelsPerTask) * kPanel<T>);
+  const int64_t k_count = std::min(plan.k_block, plan.shape.k - k);
+  T* const dst = reinterpret_cast<T*>(plan.packed_b) +
+                 product * plan.packed_stride +
+                 packed_offset<T>(plan.shape.n, k, k_count, n);
+  pack_columns(plan, product, k, k_count, n, n_end, dst);
+}
+
+template <typename T>
+struct WorkerMemory {
+  T* a;
+  T* sums;
+  T* b;
+};
+template <typename T>
+WorkerMemory<T> worker_memory(const GemmPlan& plan, int worker) {
+  T* const base =
+      reinterpret_cast<T*>(plan.worker_memory) + worker * kWorkerElements;
+  return {base, base + kTileElements, base + kTileElements + kSumElements};
+}
+
+// Rows of memory that a kernel asks for: two lines each, `stride` bytes apart.
+struct RowsAhead {
+  const std::byte* data = nullptr;
+  int64_t stride = 0;
+};
+
+// For kernel number `call` of a tile: its part of the next K block of A, from
+// (m, k) on, when that has rows far apart, which hardware does not foresee.
+RowsAhead next_a_rows(const GemmPlan& plan, int64_t product, int64_t m,
+                      int64_t m_count, int64_t k, int64_t k_count,
+                      int64_t call) {
+  const ConstMatrix& a = plan.a;
+  const int64_t bytes = a.storage == Storage::kHalf ? 2 : 4;
+  if (a.row_stride != 1 || a.col_stride * bytes < 2 * kLine) return {};
+  constexpr int64_t kRowsPerCall = kMaxKBlock / kOtherEvery;
+  const int64_t pieces = ceil_div(m_count * bytes + kLine, 2 * kLine);
+  const int64_t row = call / pieces * kRowsPerCall;
+  if (row >= k_count) return {};
+  const int64_t offset =
+      product * plan.batch.a_stride + m + (k + row) * a.col_stride;
+  return {static_cast<const std::byte*>(a.data) + offset * bytes +
+              call % pieces * 2 * kLine,
+          a.col_stride * bytes};
+}
+
+// The rows of C from (m, n) on.
+RowsAhead c_rows(const GemmPlan& plan, int64_t product, int64_t m, int64_t n) {
+  const Matrix& c = plan.c;
+  const int64_t bytes = c.storage == Storage::kHalf ? 2 : 4;
+  const int64_t offset = product * plan.batch.c_stride + m * c.row_stride + n;
+  return {static_cast<const std::byte*>(c.data) + offset * bytes,
+          c.row_stride * bytes};
+}
+
+// Rows [m, m_end) x columns [n, n_end) of one product. `b` holds packed
+// columns, of which column n is number `b_column` of `b_columns`.
+template <typename T>
+void compute_tile(const GemmPlan& plan, const WorkerMemory<T>& memory,
+                  int64_t product, int64_t m, int64_t m_end, int64_t n,
+                  int64_t n_end, const T* b, int64_t b_column,
+                  int64_t b_columns) {
+  const int64_t depth = plan.shape.k;
+  const int64_t m_count = m_end - m;
+  const bool contiguous = plan.a.col_stride == 1 && plan.a.row_stride != 1;
+  const auto& kernels = contiguous ? KernelTable<T, true>::kKernels
+                                   : KernelTable<T, false>::kKernels;
+  const bool direct = std::is_same_v<T, float> && plan.c.col_stride == 1;
+  const int64_t c_bytes = plan.c.storage == Storage::kHalf ? 2 : 4;
+  auto* const c = static_cast<std::byte*>(plan.c.data);
+  HWY_ALIGN T finished[kRows * kPanel<T>];
+
+  BlockArgs<T> args{};
+  args.sum_stride = kMaxTileCols;
+  args.c_stride = plan.c.row_stride;
+  args.c_storage = plan.c.storage;
+  args.add_to_c = plan.options.add_to_c;
+  args.scale = plan.options.scale;
+
+  const int64_t row_blocks = ceil_div(m_count, kRows);
+  int64_t k = 0;
+  do {  // once even if depth is 0, to store zeros
+    const int64_t k_count = std::min(plan.k_block, depth - k);
+    with_storage(plan.a,
+                 product * plan.batch.a_stride + m * plan.a.row_stride +
+                     k * plan.a.col_stride,
+                 [&](const auto* src) HWY_ATTR {
+                   if (contiguous) {
+                     pack_rows_contiguous(src, plan.a.row_stride, m_count,
+                                          kRowStep, k_count, memory.a);
+                   } else {
+                     pack_rows_broadcast<kRows>(src, plan.a.row_stride,
+                                                plan.a.col_stride, m_count,
+                                                k_count, memory.a);
+                   }
+                 });
+    args.k_count = k_count;
+    args.first = k == 0;
+    args.last = k + k_count == depth;
+    const int64_t next_count = std::min(plan.k_block, depth - k - k_count);
+    int64_t call = 0;
+    for (int64_t j = n; j < n_end; j += kPanel<T>) {
+      const int64_t cols = std::min<int64_t>(kPanel<T>, n_end - j);
+      const int64_t vectors = ceil_div(cols, kLanes<T>);
+      args.b = b + packed_offset<T>(b_columns, k, k_count, b_column + j - n);
+      args.next_b =
+          reinterpret_cast<const std::byte*>(args.b + kPanel<T> * k_count);
+      for (int64_t i = 0; i < m_count; i += kRows) {
+        const int64_t rows = std::min<int64_t>(kRows, m_count - i);
+        RowsAhead ahead;
+        if (!args.last) {
+          ahead = next_a_rows(plan, product, m, m_count, k + k_count,
+                              next_count, call++);
+        } else if (direct) {
+          const int64_t block = i / kRows + kKernelsAhead;
+          ahead = c_rows(plan, product, m + block % row_blocks * kRows,
+                         j + block / row_blocks * kPanel<T>);
+        }
+        args.other = ahead.data;
+        args.other_stride = ahead.stride;
+        args.a = memory.a + (contiguous ? i * kRowStride
+                                        : i / kRows * (kRows * k_count + 16));
+        args.sums = memory.sums + i * kMaxTileCols + (j - n);
+        args.c_rows = rows;
+        const bool store_direct = direct && cols == vectors * kLanes<T>;
+        args.finished = store_direct ? nullptr : finished;
+        args.c = c + c_bytes * (product * plan.batch.c_stride +
+                                (m + i) * plan.c.row_stride + j);
+        const int64_t kernel =
+            (ceil_div(rows, kRowStep) - 1) * kVectors + vectors - 1;
+        kernels[static_cast<size_t>(kernel)](args);
+        args.next_b += k_count / kNextEvery * kLine;
+        if (args.last && !store_direct) {
+          store_block(plan, finished, product, m + i, rows, j, cols);
+        }
+      }
+    }
+    k += k_count;
+  } while (k < depth);
+}
+
+template <typename T>
+void tile_task(const GemmPlan& plan, int64_t index, int worker) {
+  const WorkerMemory<T> memory = worker_memory<T>(plan, worker);
+  const int64_t col_tiles = plan.col_tiles();
+  const int64_t row_tiles = plan.local_b ? 1 : plan.row_tiles();
+  const int64_t row_tile = index % row_tiles;
+  const int64_t col_tile = index / row_tiles % col_tiles;
+  const int64_t product = index / row_tiles / col_tiles;
+  const int64_t n = col_tile * plan.tile_cols;
+  const int64_t n_end = std::min(plan.shape.n, n + plan.tile_cols);
+  const int64_t depth = plan.shape.k;
+  if (!plan.local_b) {
+    const int64_t m = row_tile * plan.tile_rows;
+    const T* const b = reinterpret_cast<const T*>(plan.packed_b) +
+                       product * plan.packed_stride;
+    compute_tile(plan, memory, product, m,
+                 std::min(plan.shape.m, m + plan.tile_rows), n, n_end, b, n,
+                 plan.shape.n);
+    return;
+  }
+  for (int64_t k = 0; k < depth; k += plan.k_block) {
+    const int64_t k_count = std::min(plan.k_block, depth - k);
+    pack_columns(plan, product, k, k_count, n, n_end,
+                 memory.b + packed_offset<T>(n_end - n, k, k_count, 0));
+  }
+  for (int64_t m = 0; m < plan.shape.m; m += plan.tile_rows) {
+    compute_tile<T>(plan, memory, product, m,
+                    std::min(plan.shape.m, m + plan.tile_rows), n, n_end,
+                    memory.b, 0, n_end - n);
+  }
+}
+
+GemmGeometry target_geometry(Accumulate accumulate) {
+  if (accumulate == Accumulate::kDouble) {
+    return {kRows, kLanes<double>, kPanel<double>};
+  }
+  return {kRows, kLanes<float>, kPanel<float>};
+}
+void target_pack_task(const GemmPlan& plan, int64_t index) {
+  if (plan.options.accumulate == Accumulate::kDouble) {
+    pack_task<double>(plan, index);
+  } else {
+    pack_task<float>(plan, index);
+  }
+}
+void target_tile_task(const GemmPlan& plan, int64_t index, int worker) {
+  if (plan.options.accumulate == Accumulate::kDouble) {
+    tile_task<double>(plan, index, worker);
+  } else {
+    tile_task<float>(plan, index, worker);
+  }
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace aneroid::cpu
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace aneroid::cpu {
+
+HWY_EXPORT(target_geometry);
+HWY_EXPORT(target_pack_task);
+HWY_EXPORT(target_tile_task);
+
+GemmGeometry gemm_geometry(Accumulate accumulate) {
+  return HWY_DYNAMIC_DISPATCH(target_geometry)(accumulate);
+}
+void gemm_pack_task(const GemmPlan& plan, int64_t index) {
+  HWY_DYNAMIC_DISPATCH(target_pack_task)(plan, index);
+}
+void gemm_tile_task(const GemmPlan& plan, int64_t index, int worker) {
+  HWY_DYNAMIC_DISPATCH(target_tile_task)(plan, index, worker);
+}
+
+}  // namespace aneroid::cpu
+#endif  // HWY_ONCE

@@ -1,0 +1,99 @@
+// How one gemm() call is cut into tasks. Internal to aneroid/cpu.
+//
+// A plan is a "round": a range of products of the batch and a range of
+// columns whose part of B fits the packing buffer. It runs as two sets of
+// tasks, packing B and computing tiles of C; in a plan with `local_b` each
+// tile task packs the columns of B it needs itself.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "aneroid/cpu/gemm.h"
+
+namespace aneroid::cpu {
+
+// K is summed in blocks of at most this many products; fixes the rounding.
+inline constexpr int64_t kMaxKBlock = 256;
+// Rows of A packed at a time: a multiple of every target's kernel rows.
+inline constexpr int64_t kMaxTileRows = 96;
+// Columns of a tile: kMaxKBlock of them packed as fp32 are half an L2 cache.
+inline constexpr int64_t kMaxTileCols = 512;
+// Packed A: floats between rows that are kept K-contiguous (not a multiple of
+// 4 KiB, so that rows do not compete for the same cache sets), and slack.
+inline constexpr int64_t kRowStride = kMaxKBlock + 16;
+// Elements of B a tile task may pack for itself.
+inline constexpr int64_t kLocalElements = int64_t{1} << 18;
+// Elements of B packed per round, unless one panel needs more.
+inline constexpr int64_t kRoundElements = int64_t{1} << 21;
+
+// Sizes of the register block of the target in use.
+struct GemmGeometry {
+  int64_t rows = 0;   // of the largest kernel
+  int64_t lanes = 0;  // of one vector
+  int64_t panel = 0;  // columns of a panel of packed B
+};
+
+struct GemmPlan {
+  GemmShape shape;  // n: columns of this round
+  ConstMatrix a;
+  ConstMatrix b;
+  Matrix c;
+  GemmOptions options;
+  GemmBatch batch;
+  GemmGeometry geometry;
+
+  int64_t k_block = 0;
+  int64_t tile_rows = 0;
+  int64_t tile_cols = 0;  // a multiple of geometry.panel
+  bool local_b = false;
+
+  // Packed B: one product after the other.
+  std::byte* packed_b = nullptr;
+  int64_t packed_stride = 0;  // elements per product
+  // kWorkerElements per worker: packed A tile, partial sums, local B.
+  std::byte* worker_memory = nullptr;
+
+  int64_t row_tiles() const;
+  int64_t col_tiles() const;
+  int64_t pack_tasks() const;  // 0 with local_b
+  int64_t tile_tasks() const;
+};
+
+inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+inline int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
+
+// Panels of one K block packed by one task.
+inline constexpr int64_t kPanelsPerTask = 2;
+
+inline int64_t GemmPlan::row_tiles() const {
+  return ceil_div(shape.m, tile_rows);
+}
+inline int64_t GemmPlan::col_tiles() const {
+  return ceil_div(shape.n, tile_cols);
+}
+inline int64_t GemmPlan::pack_tasks() const {
+  if (local_b) return 0;
+  return batch.count * ceil_div(shape.k, k_block) *
+         ceil_div(ceil_div(shape.n, geometry.panel), kPanelsPerTask);
+}
+inline int64_t GemmPlan::tile_tasks() const {
+  return batch.count * col_tiles() * (local_b ? 1 : row_tiles());
+}
+
+constexpr int64_t element_bytes(Accumulate accumulate) {
+  return accumulate == Accumulate::kDouble ? 8 : 4;
+}
+// Elements of the parts of one worker's memory, in this order.
+inline constexpr int64_t kTileElements =
+    kMaxTileRows * (kMaxKBlock + 16) + kRowStride;
+inline constexpr int64_t kSumElements = kMaxTileRows * kMaxTileCols;
+inline constexpr int64_t kWorkerElements =
+    kTileElements + kSumElements + kLocalElements;
+
+// Implemented per target in gemm_kernels.cpp.
+GemmGeometry gemm_geometry(Accumulate accumulate);
+void gemm_pack_task(const GemmPlan& plan, int64_t index);
+void gemm_tile_task(const GemmPlan& plan, int64_t index, int worker);
+
+}  // namespace aneroid::cpu

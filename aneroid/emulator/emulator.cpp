@@ -1,0 +1,253 @@
+#include "aneroid/emulator/emulator.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include <fmt/format.h>
+
+#include "aneroid/emulator/placement.h"
+#include "aneroid/emulator/planner.h"
+#include "aneroid/emulator/run.h"
+#include "aneroid/mil/ir.h"
+#include "aneroid/mil/text.h"
+#include "aneroid/mil/verifier.h"
+#include "aneroid/target/target.h"
+
+namespace aneroid::emulator {
+namespace {
+
+class EmulatedSurface final : public device::Surface {
+ public:
+  EmulatedSurface(DataType storage, size_t size)
+      : storage_(storage), bytes_(size) {}
+  std::span<std::byte> bytes() override { return bytes_; }
+  DataType storage() const override { return storage_; }
+
+ private:
+  DataType storage_;
+  std::vector<std::byte> bytes_;
+};
+
+class EmulatedExecutable final : public device::Executable {
+ public:
+  EmulatedExecutable(std::string name, device::Signature signature, Plan plan,
+                     target::Chip chip, const EmulatorOptions& options)
+      : name_(std::move(name)),
+        signature_(std::move(signature)),
+        plan_(std::move(plan)),
+        chip_(std::move(chip)),
+        options_(options),
+        memory_(make_run_memory(plan_, options.pool->threads())) {}
+
+  const std::string& name() const override { return name_; }
+  const device::Signature& signature() const override { return signature_; }
+  const Plan& plan() const { return plan_; }
+
+  Status run(std::span<device::Surface* const> inputs,
+             std::span<device::Surface* const> outputs) override {
+    ANEROID_ASSIGN(const std::vector<uint64_t> input_sizes,
+                   port_sizes(inputs, signature_.inputs, "input"));
+    ANEROID_ASSIGN(const std::vector<uint64_t> output_sizes,
+                   port_sizes(outputs, signature_.outputs, "output"));
+    ANEROID_TRY(target::check_surfaces({input_sizes, output_sizes}, chip_,
+                                       target::Path::kRaw,
+                                       {.strict = options_.strict}));
+    for (size_t i = 0; i < plan_.buffers.size(); ++i) {
+      const Buffer& buffer = plan_.buffers[i];
+      if (buffer.place == Buffer::Place::kInput) {
+        memory_.buffers[i] = inputs[buffer.port]->bytes().data();
+      } else if (buffer.place == Buffer::Place::kOutput) {
+        memory_.buffers[i] = outputs[buffer.port]->bytes().data();
+      }
+    }
+    return run_plan(plan_, memory_, *options_.pool);
+  }
+
+ private:
+  // Bytes of the surfaces as the chip would count them: the rules do not
+  // depend on numerics.
+  Result<std::vector<uint64_t>> port_sizes(
+      std::span<device::Surface* const> surfaces,
+      const std::vector<device::PortInfo>& ports, std::string_view kind) const {
+    if (surfaces.size() != ports.size()) {
+      return device_error(
+          "emulator.ports", name_,
+          fmt::format("status 0x1d: the program has {} {} ports, {} surfaces "
+                      "were given",
+                      ports.size(), kind, surfaces.size()));
+    }
+    std::vector<uint64_t> sizes;
+    for (size_t i = 0; i < ports.size(); ++i) {
+      const device::PortInfo& port = ports[i];
+      const size_t element =
+          storage_of(port.dtype, plan_.numerics) == cpu::Storage::kHalf ? 2 : 4;
+      const auto needed =
+          static_cast<size_t>(*element_count(port.shape)) * element;
+      const size_t given = surfaces[i]->bytes().size();
+      if (given < needed || bytes(surfaces[i]->storage()) != element) {
+        return device_error(
+            "emulator.ports", fmt::format("{} '{}'", kind, port.name),
+            fmt::format("status 0x1d: {} {} needs {} bytes of {} elements, "
+                        "the surface has {} bytes",
+                        to_string(port.shape), aneroid::name(port.dtype),
+                        needed, element == 2 ? "fp16" : "fp32", given));
+      }
+      sizes.push_back(given / element * bytes(port.dtype));
+    }
+    return sizes;
+  }
+
+  std::string name_;
+  device::Signature signature_;
+  Plan plan_;
+  target::Chip chip_;
+  EmulatorOptions options_;
+  RunMemory memory_;
+};
+
+class Emulator final : public device::Device {
+ public:
+  explicit Emulator(const EmulatorOptions& options) : options_(options) {
+    info_.name = "emulator";
+    info_.chip = options.chip;
+    info_.numerics = name(options.numerics);
+    info_.storage =
+        options.numerics == Numerics::kFast ? DataType::kFp16 : DataType::kFp32;
+    info_.compile_budget = options.compile_budget;
+  }
+
+  const device::DeviceInfo& info() const override { return info_; }
+  int compiled() const override { return compiled_; }
+
+  Result<std::unique_ptr<device::Executable>> compile(
+      const device::ModelSource& source) override {
+    if (options_.compile_budget > 0 && compiled_ >= options_.compile_budget) {
+      return device_error(
+          "C090", source.name,
+          fmt::format("{} programs were compiled in this process and the "
+                      "budget is {}: compile fewer programs, start a new "
+                      "process, or raise --compile-budget (0 for no limit)",
+                      compiled_, options_.compile_budget));
+    }
+    ANEROID_ASSIGN(mil::Program program,
+                   mil::parse(source.mil_text, source.name));
+    ANEROID_TRY(first_of(mil::verify(program, source.name)));
+    ANEROID_ASSIGN(const target::Chip chip, target::find_chip(options_.chip));
+    ANEROID_TRY(
+        first_of(target::check(program, chip, target::Path::kRaw,
+                               {.strict = options_.strict}, source.name)));
+    ANEROID_ASSIGN(device::Signature signature, signature_of(program, source));
+    ANEROID_ASSIGN(Plan plan, make_plan(program, signature, source.weights,
+                                        options_.numerics));
+    ++compiled_;
+    return std::make_unique<EmulatedExecutable>(
+        source.name, std::move(signature), std::move(plan), chip, options_);
+  }
+
+  Result<std::unique_ptr<device::Surface>> allocate(DataType dtype,
+                                                    int64_t elements) override {
+    constexpr int64_t kLimit = int64_t{1} << 32;  // one surface, 8 GiB
+    if (elements <= 0 || elements > kLimit ||
+        (dtype != DataType::kFp16 && dtype != DataType::kFp32)) {
+      return device_error(
+          "emulator.surface", "",
+          fmt::format("cannot allocate {} elements of {}: between 1 and {} "
+                      "elements of fp16 or fp32 are possible",
+                      elements, aneroid::name(dtype), kLimit));
+    }
+    const DataType storage = dtype == DataType::kFp16 ? info_.storage : dtype;
+    const size_t size = static_cast<size_t>(elements) * bytes(storage);
+    try {
+      return std::make_unique<EmulatedSurface>(storage, size);
+    } catch (const std::bad_alloc&) {
+      return device_error("emulator.surface", "",
+                          fmt::format("out of memory for {} bytes", size));
+    }
+  }
+
+ private:
+  static Status first_of(std::vector<Diagnostic> findings) {
+    if (findings.empty()) return {};
+    Diagnostic first = std::move(findings.front());
+    for (size_t i = 1; i < findings.size(); ++i) {
+      first.notes.push_back("also " + to_string(findings[i]));
+    }
+    return tl::unexpected(std::move(first));
+  }
+
+  // Ports in the engine's order: alphabetical, whatever the text says (C002).
+  static Result<device::Signature> signature_of(
+      const mil::Program& program, const device::ModelSource& source) {
+    const mil::Function* function = program.function();
+    if (function == nullptr) {
+      return input_error("mil.main", source.name,
+                         "the program has no function 'main'");
+    }
+    const mil::Symbols symbols(*function);
+    device::Signature signature;
+    Status status;
+    const auto add = [&](std::vector<device::PortInfo>& ports,
+                         const std::string& port_name) {
+      const mil::Type* type = symbols.type(port_name);
+      const bool usable =
+          type->kind == mil::Type::Kind::kTensor &&
+          (type->dtype == DataType::kFp16 || type->dtype == DataType::kFp32) &&
+          element_count(type->shape).value_or(0) > 0;
+      if (!usable && status) {
+        status = device_error(
+            "C071", port_name,
+            fmt::format("a port must be an fp16 or fp32 tensor of known, "
+                        "non-zero size; this one is {}",
+                        mil::print(*type)));
+      }
+      ports.push_back({port_name, type->dtype, type->shape});
+    };
+    for (const mil::Parameter& parameter : function->body.inputs) {
+      add(signature.inputs, parameter.var.name);
+    }
+    for (const std::string& output : function->body.outputs) {
+      add(signature.outputs, output);
+    }
+    ANEROID_TRY(status);
+    for (auto* ports : {&signature.inputs, &signature.outputs}) {
+      std::sort(ports->begin(), ports->end(),
+                [](const device::PortInfo& a, const device::PortInfo& b) {
+                  return a.name < b.name;
+                });
+    }
+    return signature;
+  }
+
+  EmulatorOptions options_;
+  device::DeviceInfo info_;
+  int compiled_ = 0;
+};
+
+}  // namespace
+
+Result<Numerics> numerics_from_name(std::string_view wanted) {
+  for (const Numerics numerics : {Numerics::kReference, Numerics::kFast}) {
+    if (wanted == name(numerics)) return numerics;
+  }
+  return fail(
+      ErrorKind::kUsage, "numerics", "",
+      fmt::format("unknown numerics '{}': use reference or fast", wanted));
+}
+
+std::string_view name(Numerics numerics) {
+  return numerics == Numerics::kReference ? "reference" : "fast";
+}
+
+Result<std::unique_ptr<device::Device>> make_emulator(
+    const EmulatorOptions& options) {
+  ANEROID_TRY(target::find_chip(options.chip));
+  return std::make_unique<Emulator>(options);
+}
+
+const Plan* plan_of(const device::Executable& executable) {
+  const auto* emulated = dynamic_cast<const EmulatedExecutable*>(&executable);
+  return emulated == nullptr ? nullptr : &emulated->plan();
+}
+
+}  // namespace aneroid::emulator

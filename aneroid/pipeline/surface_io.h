@@ -1,0 +1,36 @@
+// Moving matrices between host memory and surfaces.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "aneroid/cpu/gemm.h"
+#include "aneroid/cpu/thread_pool.h"
+
+namespace aneroid::pipeline {
+
+// Elements of a surface, row-major.
+struct SurfaceMatrix {
+  std::byte* data = nullptr;
+  cpu::Storage storage = cpu::Storage::kHalf;
+  int64_t row_stride = 0;
+
+  std::byte* at(int64_t row, int64_t column) const;
+};
+
+size_t element_bytes(cpu::Storage storage);
+
+// dst[r, c] = src[r * src_stride + c], rounded as the storage demands.
+void write_rows(const SurfaceMatrix& dst, const float* src, int64_t src_stride,
+                int64_t rows, int64_t columns);
+// dst[r, c] = src[c * src_stride + r].
+void write_transposed(const SurfaceMatrix& dst, const float* src,
+                      int64_t src_stride, int64_t rows, int64_t columns);
+// dst[r * dst_stride + c] = src[r, c].
+void read_rows(const SurfaceMatrix& src, float* dst, int64_t dst_stride,
+               int64_t rows, int64_t columns);
+// Surface to surface; the storages must be equal.
+void copy_rows(const SurfaceMatrix& dst, const SurfaceMatrix& src, int64_t rows,
+               int64_t columns);
+
+}  // namespace aneroid::pipeline

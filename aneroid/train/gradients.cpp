@@ -1,0 +1,138 @@
+#include "aneroid/train/gradients.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "aneroid/cpu/optimizer.h"
+#include "aneroid/pipeline/surface_io.h"
+
+namespace aneroid::train {
+namespace {
+
+pipeline::SurfaceMatrix row_of(const pipeline::BlockView& block, int64_t row) {
+  auto* data = static_cast<const std::byte*>(block.matrix.data);
+  const pipeline::SurfaceMatrix whole{const_cast<std::byte*>(data),  // NOLINT
+                                      block.matrix.storage,
+                                      block.matrix.row_stride};
+  return {whole.at(row, 0), whole.storage, whole.row_stride};
+}
+
+}  // namespace
+
+void gain_gradient(const pipeline::GainGradient& gradient, double epsilon,
+                   bool add, float* result) {
+  const int64_t channels = gradient.x.rows;
+  const int64_t columns = gradient.x.columns;
+  std::vector<double> r(static_cast<size_t>(columns), 0.0);
+  std::vector<float> x(static_cast<size_t>(columns));
+  std::vector<float> dxn(static_cast<size_t>(columns));
+  for (int64_t c = 0; c < channels; ++c) {
+    read_rows(row_of(gradient.x, c), x.data(), columns, 1, columns);
+    for (size_t t = 0; t < x.size(); ++t) r[t] += double{x[t]} * x[t];
+  }
+  for (double& value : r) {
+    value = 1.0 / std::sqrt(value / static_cast<double>(channels) + epsilon);
+  }
+  for (int64_t c = 0; c < channels; ++c) {
+    read_rows(row_of(gradient.x, c), x.data(), columns, 1, columns);
+    read_rows(row_of(gradient.dxn, c), dxn.data(), columns, 1, columns);
+    double sum = 0;
+    for (size_t t = 0; t < x.size(); ++t) sum += double{dxn[t]} * x[t] * r[t];
+    result[c] = static_cast<float>(sum) + (add ? result[c] : 0.0F);
+  }
+}
+
+Gradients::Gradients(cpu::ThreadPool& pool, const model::ModelConfig& config,
+                     cpu::Accumulate accumulate)
+    : pool_(pool),
+      config_(config),
+      accumulate_(accumulate),
+      table_(model::parameter_table(config)),
+      scratch_(kPending),
+      pending_(kPending) {
+  for (const model::ParameterSpec& spec : table_) {
+    gradients_.emplace_back(static_cast<size_t>(spec.count()), 0.0F);
+  }
+}
+
+Gradients::~Gradients() { pool_.wait_all(); }
+
+void Gradients::begin(bool first) {
+  first_ = first;
+  // Nothing writes the embedding's gradient as a whole when it is not tied.
+  if (first && !config_.tie_word_embeddings) {
+    std::vector<float>& embedding = gradients_[static_cast<size_t>(
+        model::find_parameter(table_, "embed_tokens"))];
+    std::fill(embedding.begin(), embedding.end(), 0.0F);
+  }
+}
+
+pipeline::GradientSink Gradients::sink() {
+  return {[this](const pipeline::WeightGradient& g) { queue(g); },
+          [this](const pipeline::GainGradient& g) { queue(g); }};
+}
+
+void Gradients::queue(const pipeline::WeightGradient& gradient) {
+  const cpu::GemmShape shape{gradient.dy.rows, gradient.x.rows,
+                             gradient.dy.columns};
+  cpu::ConstMatrix x = gradient.x.matrix;
+  std::swap(x.row_stride, x.col_stride);  // x^T
+  cpu::GemmOptions options;
+  options.accumulate = accumulate_;
+  options.add_to_c = !first_;
+  const size_t slot = next_++ % kPending;
+  pool_.wait(pending_[slot]);
+  float* result = gradients_[gradient.parameter].data() +
+                  gradient.first_row * gradient.x.rows;
+  pending_[slot] = cpu::gemm_background(
+      pool_, scratch_[slot], shape, gradient.dy.matrix, x,
+      {result, cpu::Storage::kFloat, gradient.x.rows, 1}, options);
+}
+
+void Gradients::queue(const pipeline::GainGradient& gradient) {
+  const size_t slot = next_++ % kPending;
+  pool_.wait(pending_[slot]);
+  float* result = gradients_[gradient.parameter].data();
+  pending_[slot] =
+      pool_.submit(1, [this, gradient, result, add = !first_](int64_t, int) {
+        gain_gradient(gradient, config_.rms_norm_eps, add, result);
+      });
+}
+
+void Gradients::finish(std::span<const int32_t> tokens,
+                       const std::vector<float>& dx) {
+  pool_.wait_all();
+  const auto d = static_cast<size_t>(config_.hidden_size);
+  std::vector<float>& embedding = gradients_[static_cast<size_t>(
+      model::find_parameter(table_, "embed_tokens"))];
+  for (size_t t = 0; t < tokens.size(); ++t) {
+    float* row = embedding.data() + static_cast<size_t>(tokens[t]) * d;
+    for (size_t i = 0; i < d; ++i) row[i] += dx[t * d + i];
+  }
+}
+
+double Gradients::norm() {
+  // Fixed pieces, summed in order: independent of the number of threads.
+  constexpr size_t kPiece = size_t{1} << 18;
+  struct Piece {
+    const float* data;
+    size_t count;
+  };
+  std::vector<Piece> pieces;
+  for (const std::vector<float>& gradient : gradients_) {
+    for (size_t i = 0; i < gradient.size(); i += kPiece) {
+      pieces.push_back(
+          {gradient.data() + i, std::min(kPiece, gradient.size() - i)});
+    }
+  }
+  std::vector<double> sums(pieces.size());
+  pool_.run(static_cast<int64_t>(pieces.size()), [&](int64_t i, int) {
+    const Piece& piece = pieces[static_cast<size_t>(i)];
+    sums[static_cast<size_t>(i)] = cpu::sum_of_squares(piece.data, piece.count);
+  });
+  double total = 0;
+  for (const double sum : sums) total += sum;
+  return std::sqrt(total);
+}
+
+}  // namespace aneroid::train

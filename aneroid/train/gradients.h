@@ -1,0 +1,68 @@
+// Weight gradients: fp32 sums on the CPU, computed in the background while the
+// engine works on earlier layers.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "aneroid/cpu/gemm.h"
+#include "aneroid/cpu/thread_pool.h"
+#include "aneroid/model/config.h"
+#include "aneroid/model/parameters.h"
+#include "aneroid/pipeline/dynamic.h"
+
+namespace aneroid::train {
+
+// Gradients of every row of the parameter table, multiplied by whatever scale
+// the logit gradients had. Thread-compatible.
+class Gradients {
+ public:
+  Gradients(cpu::ThreadPool& pool, const model::ModelConfig& config,
+            cpu::Accumulate accumulate);
+  ~Gradients();
+  Gradients(const Gradients&) = delete;
+  Gradients& operator=(const Gradients&) = delete;
+
+  // Before a backward pass. `first` is the first micro-step of an update:
+  // its gradients replace what was there, later ones are added.
+  void begin(bool first);
+  // For Dynamic::backward(): queues the work and returns.
+  pipeline::GradientSink sink();
+  // Waits for queued work, then adds the gradient at the embedding's output:
+  // dx is [tokens, D].
+  void finish(std::span<const int32_t> tokens, const std::vector<float>& dx);
+
+  size_t size() const { return gradients_.size(); }
+  std::vector<float>& operator[](size_t parameter) {
+    return gradients_[parameter];
+  }
+  const std::vector<float>& operator[](size_t parameter) const {
+    return gradients_[parameter];
+  }
+  // Euclidean norm over everything; NaN or infinite after an overflow. The
+  // same for any number of threads.
+  double norm();
+
+ private:
+  void queue(const pipeline::WeightGradient& gradient);
+  void queue(const pipeline::GainGradient& gradient);
+
+  // Queued GEMMs need their scratch until done; this many may be pending.
+  static constexpr size_t kPending = 8;
+
+  cpu::ThreadPool& pool_;
+  const model::ModelConfig config_;
+  const cpu::Accumulate accumulate_;
+  std::vector<model::ParameterSpec> table_;
+  std::vector<std::vector<float>> gradients_;
+  std::vector<cpu::GemmScratch> scratch_;
+  std::vector<cpu::ThreadPool::JobHandle> pending_;
+  size_t next_ = 0;
+  bool first_ = true;
+};
+
+// The plain definition of a gain gradient: dg[c] (+)= sum_t dxn x r.
+void gain_gradient(const pipeline::GainGradient& gradient, double epsilon,
+                   bool add, float* result);
+
+}  // namespace aneroid::train

@@ -1,0 +1,123 @@
+// The learning step: forward, backward, clip, AdamW, staging.
+//
+// Wall time goes to the parts engine_forward, engine_backward, surfaces (moving
+// data to and from the engine), loss, weight_gradients (waiting for them) and
+// optimizer (with staging).
+//
+// Knows a device only by its interface. Everything that decides the next step
+// is in TrainerState and the weights, so that a run resumed from a checkpoint
+// continues bit for bit.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "aneroid/base/diagnostic.h"
+#include "aneroid/cpu/thread_pool.h"
+#include "aneroid/data/loader.h"
+#include "aneroid/device/device.h"
+#include "aneroid/model/parameters.h"
+#include "aneroid/pipeline/dynamic.h"
+#include "aneroid/telemetry/time_table.h"
+#include "aneroid/train/gradients.h"
+#include "aneroid/train/loss.h"
+#include "aneroid/train/schedule.h"
+
+namespace aneroid::train {
+
+struct TrainerOptions {
+  int64_t sequence = 256;
+  LrSchedule schedule;
+  double beta1 = 0.9;
+  double beta2 = 0.95;
+  double epsilon = 1e-8;
+  double weight_decay = 0.1;  // on the rows of the table that say so
+  double clip_norm = 1.0;     // global; 0 for none
+  double loss_scale = 1024.0;
+  int loss_scale_growth = 200;  // good steps before doubling; 0: never
+};
+
+struct StepReport {
+  int64_t step = 0;  // of this update, from 1
+  double loss = 0;   // mean over all targets of the update
+  double learning_rate = 0;
+  double grad_norm = 0;  // before clipping, scaling undone
+  double loss_scale = 0;
+  bool skipped = false;  // overflow: no update was made
+  int64_t tokens = 0;
+};
+
+// Counters that a checkpoint must carry besides weights and moments.
+struct TrainerState {
+  int64_t step = 0;     // steps attempted
+  int64_t updates = 0;  // optimizer updates made; Adam's t
+  double loss_scale = 0;
+  int good_steps = 0;
+};
+nlohmann::json to_json(const TrainerState& state);
+Result<TrainerState> trainer_state_from_json(const nlohmann::json& json);
+
+class Trainer {
+ public:
+  // Compiles the pipeline and stages the weights. Errors: the device's.
+  static Result<std::unique_ptr<Trainer>> create(
+      device::Device& device, cpu::ThreadPool& pool,
+      const model::ModelConfig& config, model::Weights weights,
+      const TrainerOptions& options);
+  ~Trainer();
+
+  // One update; each sequence of the batch is a micro-step (gradient
+  // accumulation).
+  // Errors: the device's; "train.diverged" (answer no) when the loss is not
+  // finite or gradients overflow at the smallest loss scale.
+  Result<StepReport> step(const data::Batch& batch, telemetry::TimeTable& time);
+  // Forward and backward of one sequence, adding to the gradients; returns the
+  // mean loss. `first` starts a new sum. For tests and benchmarks.
+  Result<double> micro_step(std::span<const int32_t> inputs,
+                            std::span<const int32_t> targets, bool first,
+                            telemetry::TimeTable& time);
+  // Mean negative log-likelihood of a batch, nothing learnt.
+  Result<double> evaluate(const data::Batch& batch, telemetry::TimeTable& time);
+
+  const model::ModelConfig& config() const { return config_; }
+  const TrainerOptions& options() const { return options_; }
+  const model::Weights& weights() const { return weights_; }
+  const model::Weights& first_moments() const { return first_moments_; }
+  const model::Weights& second_moments() const { return second_moments_; }
+  const Gradients& gradients() const { return *gradients_; }
+  const pipeline::Dynamic& pipeline() const { return *pipeline_; }
+  double loss_scale() const { return loss_scale_.scale(); }
+
+  TrainerState state() const;
+  // Continues from a checkpoint; moments in table order. Restages.
+  void restore(model::Weights weights, model::Weights first_moments,
+               model::Weights second_moments, const TrainerState& state);
+
+ private:
+  Trainer(device::Device& device, cpu::ThreadPool& pool,
+          const model::ModelConfig& config, model::Weights weights,
+          const TrainerOptions& options);
+  void update(double learning_rate, double gradient_scale);
+
+  cpu::ThreadPool& pool_;
+  model::ModelConfig config_;
+  TrainerOptions options_;
+  std::vector<model::ParameterSpec> table_;
+  model::Weights weights_;
+  model::Weights first_moments_;
+  model::Weights second_moments_;
+  std::unique_ptr<pipeline::Dynamic> pipeline_;
+  std::unique_ptr<Gradients> gradients_;
+  std::vector<float> embedding_gradient_;
+  std::unique_ptr<LossEvaluator> loss_;
+  size_t embedding_;  // row of the table
+  LossScale loss_scale_;
+  int64_t step_ = 0;
+  int64_t updates_ = 0;
+};
+
+}  // namespace aneroid::train

@@ -1,0 +1,13 @@
+// The subcommands: one set-up function each, listed in main.cpp.
+#pragma once
+
+#include "apps/aneroid/common.h"
+
+namespace aneroid::cli {
+
+void setup_data(CLI::App& command, Action& chosen);
+void setup_convert(CLI::App& command, Action& chosen);
+void setup_devices(CLI::App& command, Action& chosen);
+void setup_mil(CLI::App& command, Action& chosen);
+
+}  // namespace aneroid::cli

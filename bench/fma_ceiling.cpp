@@ -1,0 +1,80 @@
+#include "bench/fma_ceiling.h"
+
+#include "aneroid/cpu/simd_targets.h"
+
+// clang-format off
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "bench/fma_ceiling.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+// clang-format on
+
+#include <chrono>
+#include <cstdint>
+
+HWY_BEFORE_NAMESPACE();
+namespace aneroid::bench {
+namespace HWY_NAMESPACE {
+namespace {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+// Ten independent chains hide the latency; the factor keeps them finite.
+constexpr int kChains = 10;
+
+// Returns the operations done.
+double multiply_add(int64_t rounds, float* result) {
+  const hn::ScalableTag<float> d;
+  const auto factor = hn::Set(d, 0.999F);
+  const auto term = hn::Set(d, 0.001F);
+  hn::Vec<decltype(d)> chain[kChains];
+#pragma GCC unroll 16
+  for (int i = 0; i < kChains; ++i) {
+    chain[i] = hn::Set(d, static_cast<float>(i));
+  }
+  for (int64_t r = 0; r < rounds; ++r) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kChains; ++i) {
+      chain[i] = hn::MulAdd(chain[i], factor, term);
+    }
+  }
+  auto sum = hn::Zero(d);
+#pragma GCC unroll 16
+  for (int i = 0; i < kChains; ++i) sum = hn::Add(sum, chain[i]);
+  *result = hn::GetLane(hn::SumOfLanes(d, sum));
+  return static_cast<double>(rounds) * kChains * 2 *
+         static_cast<double>(hn::Lanes(d));
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace aneroid::bench
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace aneroid::bench {
+
+HWY_EXPORT(multiply_add);
+
+double fma_ceiling(cpu::ThreadPool& pool) {
+  constexpr int64_t kRounds = 100'000;
+  constexpr int kTasksPerThread = 4;
+  const int64_t tasks = kTasksPerThread * pool.threads();
+  volatile float keep = 0;
+  double operations = 0;
+  const auto start = std::chrono::steady_clock::now();
+  pool.run(tasks, [&](int64_t task, int) {
+    float result = 0;
+    const double done = HWY_DYNAMIC_DISPATCH(multiply_add)(kRounds, &result);
+    if (task == 0) {
+      keep = result;
+      operations = done * static_cast<double>(tasks);
+    }
+  });
+  const std::chrono::duration<double> seconds =
+      std::chrono::steady_clock::now() - start;
+  return operations / seconds.count() * 1e-9;
+}
+
+}  // namespace aneroid::bench
+#endif  // HWY_ONCE

@@ -1,0 +1,152 @@
+// Matrix products of a 110M Llama's training step, against the FMA ceiling of
+// the same moment.
+//
+//   gemm_bench --benchmark_filter=dW
+//
+// GFLOP/s is the median of the run; best_% and median_% are percent of the
+// ceiling, the best product against the best probe and the median against it.
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <benchmark/benchmark.h>
+
+#include "aneroid/base/half.h"
+#include "aneroid/cpu/gemm.h"
+#include "aneroid/cpu/thread_pool.h"
+#include "bench/fma_ceiling.h"
+
+namespace aneroid::bench {
+namespace {
+
+// How the operands lie in memory.
+enum class Kind {
+  kForward,  // A fp16 [K, M], rows 10000 apart; B fp16 [K, N]; C fp16
+  kWeight,   // A fp16 [M, K]; B fp16 [N, K]; C fp32 +=
+  kScores,   // A fp16 [M, K]; B fp16 [N, K]; C fp16
+  kValues,   // A fp16 [M, K]; B fp16 [K, N]; C fp16
+};
+
+struct Product {
+  const char* name;
+  Kind kind;
+  cpu::GemmShape shape;
+  int64_t count;
+};
+
+const Product kProducts[] = {
+    {"forward", Kind::kForward, {768, 256, 768}, 1},
+    {"forward", Kind::kForward, {2048, 256, 768}, 1},
+    {"forward", Kind::kForward, {768, 256, 2048}, 1},
+    {"classifier", Kind::kForward, {8000, 256, 768}, 1},
+    {"dX_classifier", Kind::kForward, {768, 256, 8000}, 1},
+    {"dW", Kind::kWeight, {768, 768, 256}, 1},
+    {"dW", Kind::kWeight, {2048, 768, 256}, 1},
+    {"dW", Kind::kWeight, {768, 2048, 256}, 1},
+    {"dW_classifier", Kind::kWeight, {8000, 768, 256}, 1},
+    {"scores", Kind::kScores, {256, 256, 64}, 12},
+    {"values", Kind::kValues, {256, 64, 256}, 12},
+    {"tiny", Kind::kScores, {32, 32, 8}, 8},
+    {"one_token", Kind::kForward, {768, 1, 768}, 1},
+};
+
+constexpr int64_t kRowsApart = 10000;
+
+std::vector<Half> filled(int64_t size) {
+  std::vector<Half> values(static_cast<size_t>(size));
+  for (size_t i = 0; i < values.size(); ++i) {
+    values[i].bits = static_cast<uint16_t>(0x2C00 + i % 2048 + i % 2 * 0x8000);
+  }
+  return values;
+}
+
+double median(std::vector<double>& values) {
+  const auto middle =
+      values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+void run(benchmark::State& state, const Product& product, int threads) {
+  using cpu::Storage;
+  const auto& [m, n, k] = product.shape;
+  const bool forward = product.kind == Kind::kForward;
+  const bool transposed =
+      product.kind == Kind::kWeight || product.kind == Kind::kScores;
+  const int64_t apart = std::max(kRowsApart, m);
+  const std::vector<Half> a =
+      filled(forward ? k * apart : product.count * m * k);
+  const std::vector<Half> b = filled(product.count * k * n);
+  std::vector<Half> halves(static_cast<size_t>(product.count * m * n));
+  std::vector<float> floats(halves.size());
+
+  const cpu::ConstMatrix ma = {a.data(), Storage::kHalf, forward ? 1 : k,
+                               forward ? apart : 1};
+  const cpu::ConstMatrix mb = {b.data(), Storage::kHalf, transposed ? 1 : n,
+                               transposed ? k : 1};
+  const bool sum = product.kind == Kind::kWeight;
+  const cpu::Matrix mc = {
+      sum ? static_cast<void*>(floats.data()) : halves.data(),
+      sum ? Storage::kFloat : Storage::kHalf, n, 1};
+  const cpu::GemmOptions options = {.add_to_c = sum};
+  const cpu::GemmBatch batch = {product.count, m * k, k * n, m * n};
+
+  cpu::ThreadPool pool(threads);
+  cpu::GemmScratch scratch;
+  scratch.reserve(product.shape, options.accumulate, threads);
+  const double operations =
+      2e-9 * static_cast<double>(product.count * m * n * k);
+  std::vector<double> rates;
+  double ceiling = 0;
+  double since_probe = 1;  // seconds
+  for (auto _ : state) {
+    if (since_probe > 0.02) {
+      state.PauseTiming();
+      ceiling = std::max(ceiling, fma_ceiling(pool));
+      since_probe = 0;
+      state.ResumeTiming();
+    }
+    const auto start = std::chrono::steady_clock::now();
+    cpu::gemm(pool, scratch, product.shape, ma, mb, mc, options, batch);
+    const std::chrono::duration<double> seconds =
+        std::chrono::steady_clock::now() - start;
+    since_probe += seconds.count();
+    rates.push_back(operations / seconds.count());
+  }
+  const double best = *std::max_element(rates.begin(), rates.end());
+  const double middle = median(rates);
+  state.counters["GFLOP/s"] = middle;
+  state.counters["ceiling"] = ceiling;
+  state.counters["best_%"] = 100 * best / ceiling;
+  state.counters["median_%"] = 100 * middle / ceiling;
+}
+
+void register_all() {
+  for (const Product& product : kProducts) {
+    for (const int threads : {1, 2}) {
+      const std::string name =
+          std::string(product.name) + "/" + std::to_string(product.shape.m) +
+          "x" + std::to_string(product.shape.n) + "x" +
+          std::to_string(product.shape.k) +
+          (product.count > 1 ? "/batch:" + std::to_string(product.count) : "") +
+          "/threads:" + std::to_string(threads);
+      benchmark::RegisterBenchmark(name.c_str(), [&product, threads](
+                                                     benchmark::State& state) {
+        run(state, product, threads);
+      })->UseRealTime();
+    }
+  }
+}
+
+}  // namespace
+}  // namespace aneroid::bench
+
+int main(int argc, char** argv) {
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+  aneroid::bench::register_all();
+  benchmark::RunSpecifiedBenchmarks();
+  return 0;
+}

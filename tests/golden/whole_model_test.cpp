@@ -1,0 +1,345 @@
+// A whole tiny model: gradients against finite differences, decoding against
+// the engine, and one test for each of the forerunners' known bugs that shows
+// only when everything runs together.
+#include <array>
+#include <cmath>
+#include <numeric>
+
+#include <gtest/gtest.h>
+
+#include "aneroid/base/random.h"
+#include "aneroid/cpu/thread_pool.h"
+#include "aneroid/device/device.h"
+#include "aneroid/infer/generator.h"
+#include "aneroid/model/parameters.h"
+#include "aneroid/runtime/runtime.h"
+#include "aneroid/telemetry/time_table.h"
+#include "aneroid/train/trainer.h"
+
+namespace aneroid {
+namespace {
+
+// Two layers, two query heads per key/value head, rectangular everywhere, a
+// sequence that is no multiple of 32.
+model::ModelConfig tiny_config(bool tied = true) {
+  model::ModelConfig config;
+  config.name = "tiny";
+  config.hidden_size = 24;
+  config.intermediate_size = 40;
+  config.num_hidden_layers = 2;
+  config.num_attention_heads = 4;
+  config.num_key_value_heads = 2;
+  config.head_dim = 8;
+  config.vocab_size = 50;
+  config.max_position_embeddings = 64;
+  config.tie_word_embeddings = tied;
+  return config;
+}
+
+// Weights large enough that everything matters; gains away from 1.
+model::Weights lively_weights(const model::ModelConfig& config) {
+  model::Weights weights = model::initialise(config, 11);
+  Random random(12);
+  for (model::Tensor& tensor : weights) {
+    for (float& value : tensor.data) {
+      value = tensor.shape.size() == 1
+                  ? static_cast<float>(0.6 + 0.9 * random.uniform())
+                  : static_cast<float>(0.25 * random.normal());
+    }
+  }
+  return weights;
+}
+
+struct Sample {
+  std::vector<int32_t> inputs, targets;
+};
+Sample sample(int64_t length, int64_t vocab) {
+  Random random(5);
+  Sample s;
+  for (int64_t i = 0; i < length; ++i) {
+    s.inputs.push_back(
+        static_cast<int32_t>(random.below(static_cast<uint64_t>(vocab))));
+    s.targets.push_back(
+        static_cast<int32_t>(random.below(static_cast<uint64_t>(vocab))));
+  }
+  return s;
+}
+
+std::unique_ptr<train::Trainer> make_trainer(
+    device::Device& device, cpu::ThreadPool& pool,
+    const model::ModelConfig& config, const model::Weights& weights,
+    train::TrainerOptions options) {
+  auto trainer =
+      train::Trainer::create(device, pool, config, weights, options);
+  EXPECT_TRUE(trainer) << to_string(trainer.error());
+  return std::move(*trainer);
+}
+
+class FiniteDifferences : public testing::TestWithParam<bool> {};
+
+TEST_P(FiniteDifferences, AgreeWithTheGradientOfEveryTensor) {
+  const auto config = tiny_config(GetParam());
+  const auto weights = lively_weights(config);
+  const Sample s = sample(20, config.vocab_size);
+  cpu::ThreadPool pool(2);
+  auto device =
+      runtime::open_device("emulator", {.numerics = "reference"}, pool)
+          .value();
+  train::TrainerOptions options;
+  options.sequence = 20;
+  options.loss_scale = 1;
+  auto trainer = make_trainer(*device, pool, config, weights, options);
+  telemetry::TimeTable time;
+  ASSERT_TRUE(trainer->micro_step(s.inputs, s.targets, true, time));
+  const auto gradients = [&] {
+    std::vector<std::vector<float>> copy;
+    for (size_t p = 0; p < weights.size(); ++p) {
+      copy.push_back(trainer->gradients()[p]);
+    }
+    return copy;
+  }();
+  data::Batch batch{1, 20, s.inputs, s.targets};
+  const auto loss_with = [&](size_t p, double amount) {
+    model::Weights moved = weights;
+    double norm = 0;
+    for (const float g : gradients[p]) norm += double{g} * g;
+    norm = std::sqrt(norm);
+    for (size_t i = 0; i < moved[p].data.size(); ++i) {
+      moved[p].data[i] +=
+          static_cast<float>(amount * gradients[p][i] / norm);
+    }
+    trainer->restore(std::move(moved), trainer->first_moments(),
+                     trainer->second_moments(), {0, 0, 1, 0});
+    return trainer->evaluate(batch, time).value();
+  };
+  double worst = 0;
+  for (size_t p = 0; p < weights.size(); ++p) {
+    // Along the gradient the slope is its norm; Richardson's extrapolation
+    // removes the cubic term.
+    double norm = 0;
+    for (const float g : gradients[p]) norm += double{g} * g;
+    norm = std::sqrt(norm);
+    constexpr double kStep = 0.02;
+    const auto slope = [&](double h) {
+      return (loss_with(p, h) - loss_with(p, -h)) / (2 * h);
+    };
+    const double found = (4 * slope(kStep) - slope(2 * kStep)) / 3;
+    const double relative = std::fabs(found - norm) / norm;
+    worst = std::max(worst, relative);
+    EXPECT_LE(relative, 1e-3) << weights[p].name << ": gradient " << norm
+                              << ", differences " << found;
+  }
+  std::printf("worst relative difference %.2e\n", worst);
+}
+INSTANTIATE_TEST_SUITE_P(TiedAndNot, FiniteDifferences,
+                         testing::Values(true, false));
+
+TEST(WholeModel, DecodingAgreesWithTheEngine) {
+  // The decoder is written apart from the kernels: grouped heads (h div R),
+  // rotation and norms must agree, or the cache would not fit.
+  const auto config = tiny_config();
+  const auto weights = lively_weights(config);
+  cpu::ThreadPool pool(2);
+  auto device =
+      runtime::open_device("emulator", {.numerics = "reference"}, pool)
+          .value();
+  const Sample s = sample(40, config.vocab_size);
+  auto stepped =
+      infer::Generator::create(*device, pool, config, weights, 64).value();
+  auto whole =
+      infer::Generator::create(*device, pool, config, weights, 64).value();
+  ASSERT_TRUE(stepped->prefill(std::span(s.inputs).first(7)));
+  for (size_t i = 7; i < s.inputs.size(); ++i) {
+    const auto one = stepped->decode(s.inputs[i]);
+    ASSERT_TRUE(one);
+    const auto all = whole->prefill(std::span(s.inputs).first(i + 1));
+    ASSERT_TRUE(all);
+    for (size_t v = 0; v < one->size(); ++v) {
+      ASSERT_NEAR((*one)[v], (*all)[v], 2e-4) << "position " << i;
+    }
+  }
+}
+
+TEST(WholeModel, ThreadsDoNotChangeTheLosses) {
+  const auto config = tiny_config();
+  const Sample s = sample(33, config.vocab_size);
+  data::Batch batch{1, 33, s.inputs, s.targets};
+  std::vector<std::vector<double>> losses;
+  for (const int threads : {1, 2, 4}) {
+    cpu::ThreadPool pool(threads);
+    auto device = runtime::open_device("emulator", {}, pool).value();
+    train::TrainerOptions options;
+    options.sequence = 33;
+    options.schedule.peak = 1e-2;
+    auto trainer =
+        make_trainer(*device, pool, config, lively_weights(config), options);
+    telemetry::TimeTable time;
+    losses.emplace_back();
+    for (int i = 0; i < 5; ++i) {
+      losses.back().push_back(trainer->step(batch, time)->loss);
+    }
+  }
+  EXPECT_EQ(losses[0], losses[1]);
+  EXPECT_EQ(losses[0], losses[2]);
+  EXPECT_LT(losses[0].back(), losses[0].front());
+}
+
+TEST(WholeModel, AccumulationIsTheMeanOfItsParts) {
+  const auto config = tiny_config();
+  const auto weights = lively_weights(config);
+  const Sample a = sample(32, config.vocab_size);
+  Sample b = sample(32, config.vocab_size);
+  std::swap(b.inputs, b.targets);
+  cpu::ThreadPool pool(2);
+  auto device =
+      runtime::open_device("emulator", {.numerics = "reference"}, pool)
+          .value();
+  train::TrainerOptions options;
+  options.sequence = 32;
+  auto trainer = make_trainer(*device, pool, config, weights, options);
+  telemetry::TimeTable time;
+  std::vector<double> expected;
+  for (const Sample* s : std::array{&a, &b}) {
+    ASSERT_TRUE(trainer->micro_step(s->inputs, s->targets, true, time));
+    for (size_t p = 0; p < weights.size(); ++p) {
+      expected.resize(weights.size());
+      expected[p] += std::accumulate(trainer->gradients()[p].begin(),
+                                     trainer->gradients()[p].end(), 0.0);
+    }
+  }
+  ASSERT_TRUE(trainer->micro_step(a.inputs, a.targets, true, time));
+  ASSERT_TRUE(trainer->micro_step(b.inputs, b.targets, false, time));
+  for (size_t p = 0; p < weights.size(); ++p) {
+    const double sum = std::accumulate(trainer->gradients()[p].begin(),
+                                       trainer->gradients()[p].end(), 0.0);
+    EXPECT_NEAR(sum, expected[p], 1e-4 * (1 + std::fabs(expected[p])));
+  }
+}
+
+TEST(ForerunnerBugs, WithoutLossScalingGradientsFlushToZero) {
+  // Small gradients through fp16: unscaled they vanish, scaled they survive.
+  auto config = tiny_config();
+  config.num_hidden_layers = 2;
+  const auto weights = model::initialise(config, 3);
+  const Sample s = sample(32, config.vocab_size);
+  cpu::ThreadPool pool(2);
+  auto fast = runtime::open_device("emulator", {}, pool).value();
+  auto exact =
+      runtime::open_device("emulator", {.numerics = "reference"}, pool)
+          .value();
+  const auto table = model::parameter_table(config);
+  const auto q = static_cast<size_t>(model::find_parameter(table, "q_proj", 0));
+  const auto error = [&](double scale) {
+    train::TrainerOptions options;
+    options.sequence = 32;
+    options.loss_scale = scale;
+    telemetry::TimeTable time;
+    auto a = make_trainer(*fast, pool, config, weights, options);
+    auto b = make_trainer(*exact, pool, config, weights, options);
+    EXPECT_TRUE(a->micro_step(s.inputs, s.targets, true, time));
+    EXPECT_TRUE(b->micro_step(s.inputs, s.targets, true, time));
+    double difference = 0;
+    double norm = 0;
+    for (size_t i = 0; i < a->gradients()[q].size(); ++i) {
+      const double d = a->gradients()[q][i] - b->gradients()[q][i];
+      difference += d * d;
+      norm += double{b->gradients()[q][i]} * b->gradients()[q][i];
+    }
+    return std::sqrt(difference / norm);
+  };
+  EXPECT_LT(error(1024 * 64), 0.1);
+  EXPECT_GT(error(0.25), 0.3);
+}
+
+TEST(ForerunnerBugs, OverflowSkipsTheStepAndHalvesTheScale) {
+  const auto config = tiny_config();
+  const auto weights = lively_weights(config);
+  const Sample s = sample(32, config.vocab_size);
+  data::Batch batch{1, 32, s.inputs, s.targets};
+  cpu::ThreadPool pool(1);
+  auto device = runtime::open_device("emulator", {}, pool).value();
+  train::TrainerOptions options;
+  options.sequence = 32;
+  options.loss_scale = 0x1p24;
+  auto trainer = make_trainer(*device, pool, config, weights, options);
+  telemetry::TimeTable time;
+  const auto first = trainer->step(batch, time);
+  ASSERT_TRUE(first);
+  EXPECT_TRUE(first->skipped);
+  EXPECT_EQ(trainer->loss_scale(), 0x1p23);
+  EXPECT_EQ(trainer->weights()[1].data, weights[1].data);
+  int skipped = 1;
+  while (skipped < 30 && trainer->step(batch, time)->skipped) ++skipped;
+  EXPECT_LT(skipped, 30);
+  EXPECT_NE(trainer->weights()[1].data, weights[1].data);
+}
+
+// A device whose programs fail after a while, as engines do.
+class FailingDevice final : public device::Device {
+ public:
+  FailingDevice(device::Device& real, int good_runs)
+      : real_(real), left_(good_runs) {}
+  const device::DeviceInfo& info() const override { return real_.info(); }
+  int compiled() const override { return real_.compiled(); }
+  Result<std::unique_ptr<device::Surface>> allocate(
+      DataType dtype, int64_t elements) override {
+    return real_.allocate(dtype, elements);
+  }
+  Result<std::unique_ptr<device::Executable>> compile(
+      const device::ModelSource& source) override {
+    ANEROID_ASSIGN(auto executable, real_.compile(source));
+    return std::make_unique<Failing>(std::move(executable), left_);
+  }
+
+ private:
+  class Failing final : public device::Executable {
+   public:
+    Failing(std::unique_ptr<device::Executable> real, int& left)
+        : real_(std::move(real)), left_(left) {}
+    const std::string& name() const override { return real_->name(); }
+    const device::Signature& signature() const override {
+      return real_->signature();
+    }
+    Status run(std::span<device::Surface* const> inputs,
+               std::span<device::Surface* const> outputs) override {
+      if (left_-- <= 0) {
+        return device_error("C099", name(), "status 0x1d: inference error");
+      }
+      return real_->run(inputs, outputs);
+    }
+
+   private:
+    std::unique_ptr<device::Executable> real_;
+    int& left_;
+  };
+  device::Device& real_;
+  int left_;
+};
+
+TEST(ForerunnerBugs, EveryFailedEvaluateStopsTheStep) {
+  const auto config = tiny_config();
+  const Sample s = sample(32, config.vocab_size);
+  cpu::ThreadPool pool(2);
+  auto real = runtime::open_device("emulator", {.compile_budget = 0}, pool)
+                  .value();
+  telemetry::TimeTable time;
+  train::TrainerOptions options;
+  options.sequence = 32;
+  // Programs of one micro-step: two layers, norm and classifier, both ways.
+  constexpr int kRuns = 2 * 2 + 2 + 2 + 2 * 2;
+  for (int good = 0; good < kRuns; ++good) {
+    FailingDevice device(*real, good);
+    auto trainer = make_trainer(device, pool, config, lively_weights(config),
+                                options);
+    const auto loss = trainer->micro_step(s.inputs, s.targets, true, time);
+    ASSERT_FALSE(loss) << "evaluate " << good << " failed unnoticed";
+    EXPECT_EQ(loss.error().label, "C099");
+  }
+  FailingDevice device(*real, kRuns);
+  auto trainer =
+      make_trainer(device, pool, config, lively_weights(config), options);
+  EXPECT_TRUE(trainer->micro_step(s.inputs, s.targets, true, time));
+}
+
+}  // namespace
+}  // namespace aneroid
