@@ -9,8 +9,8 @@
 #include <hwy/highway.h>
 // clang-format on
 
-#include <chrono>
 #include <cstdint>
+#include <ctime>
 
 HWY_BEFORE_NAMESPACE();
 namespace aneroid::bench {
@@ -56,13 +56,21 @@ namespace aneroid::bench {
 
 HWY_EXPORT(multiply_add);
 
+double own_seconds(int threads) {
+  timespec now{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return (static_cast<double>(now.tv_sec) +
+          static_cast<double>(now.tv_nsec) * 1e-9) /
+         threads;
+}
+
 double fma_ceiling(cpu::ThreadPool& pool) {
   constexpr int64_t kRounds = 100'000;
   constexpr int kTasksPerThread = 4;
   const int64_t tasks = kTasksPerThread * pool.threads();
   volatile float keep = 0;
   double operations = 0;
-  const auto start = std::chrono::steady_clock::now();
+  const double start = own_seconds(pool.threads());
   pool.run(tasks, [&](int64_t task, int) {
     float result = 0;
     const double done = HWY_DYNAMIC_DISPATCH(multiply_add)(kRounds, &result);
@@ -71,9 +79,7 @@ double fma_ceiling(cpu::ThreadPool& pool) {
       operations = done * static_cast<double>(tasks);
     }
   });
-  const std::chrono::duration<double> seconds =
-      std::chrono::steady_clock::now() - start;
-  return operations / seconds.count() * 1e-9;
+  return operations / (own_seconds(pool.threads()) - start) * 1e-9;
 }
 
 }  // namespace aneroid::bench

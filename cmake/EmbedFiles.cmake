@@ -19,7 +19,7 @@ set(ANEROID_EMBED_SCRIPT ${CMAKE_CURRENT_LIST_FILE})
 
 function(aneroid_embed target namespace symbol)
   file(RELATIVE_PATH folder ${PROJECT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
-  set(base ${PROJECT_BINARY_DIR}/${folder}/${symbol})
+  set(base ${PROJECT_BINARY_DIR}/generated/${folder}/${symbol})
   set(files)
   foreach(file ${ARGN})
     get_filename_component(file ${file} ABSOLUTE)
@@ -50,7 +50,7 @@ std::span<const EmbeddedFile> @symbol@();
     DEPENDS ${files} ${ANEROID_EMBED_SCRIPT}
     COMMENT "Embedding ${symbol}" VERBATIM)
   target_sources(${target} PRIVATE ${base}.cpp)
-  target_include_directories(${target} PRIVATE ${PROJECT_BINARY_DIR})
+  target_include_directories(${target} PRIVATE ${PROJECT_BINARY_DIR}/generated)
 endfunction()
 
 # What the custom command runs: writes the source.

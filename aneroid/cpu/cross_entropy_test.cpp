@@ -245,8 +245,8 @@ TEST(CrossEntropy, ThreadsDoNotChangeTheResult) {
   for (int64_t v = 0; v < 5000; ++v) {
     for (int64_t t = 0; t < 48; ++t) logits.set(v, t, normal(random));
   }
-  std::vector<int32_t> targets;
-  for (int32_t t = 0; t < 48; ++t) targets.push_back(t * 100);
+  std::vector<int32_t> targets(48);
+  for (size_t t = 0; t < 48; ++t) targets[t] = static_cast<int32_t>(t * 100);
   std::vector<double> one(48);
   std::vector<double> four(48);
   ThreadPool pool1(1);

@@ -131,6 +131,7 @@ void block_kernel(const BlockArgs<T>& args) {
   for (; k >= kOtherEvery; k -= kOtherEvery) {
     __builtin_prefetch(other);
     __builtin_prefetch(other + kLine);
+    __builtin_prefetch(other + 2 * kLine - 1);  // if not at a line's begin
     other += args.other_stride;
     for (int64_t i = 0; i < kOtherEvery / kNextEvery; ++i) {
       __builtin_prefetch(next_b, 0, 2);

@@ -137,7 +137,10 @@ void pack_rows_broadcast(const S* src, int64_t row_stride, int64_t col_stride,
 template <typename T, typename S>
 void pack_rows_contiguous(const S* src, int64_t row_stride, int64_t m_count,
                           int64_t row_step, int64_t k_count, T* dst) {
+  constexpr int64_t kAhead = 6;
   for (int64_t m = 0; m < m_count; ++m) {
+    if (m + kAhead < m_count)
+      prefetch(src + (m + kAhead) * row_stride, k_count);
     widen(src + m * row_stride, dst + m * kRowStride, k_count);
   }
   for (int64_t m = m_count; m < round_up(m_count, row_step); ++m) {

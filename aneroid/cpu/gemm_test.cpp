@@ -1,9 +1,9 @@
 #include "aneroid/cpu/gemm.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdint>
-#include <cstring>
 #include <string>
 #include <vector>
 
@@ -51,8 +51,11 @@ struct Operand {
   size_t size() const { return std::max(halves.size(), floats.size()); }
   bool same_bits(const Operand& other) const {
     return halves == other.halves &&
-           std::memcmp(floats.data(), other.floats.data(),
-                       floats.size() * sizeof(float)) == 0;
+           std::equal(floats.begin(), floats.end(), other.floats.begin(),
+                      [](float x, float y) {
+                        return std::bit_cast<uint32_t>(x) ==
+                               std::bit_cast<uint32_t>(y);
+                      });
   }
 };
 

@@ -60,7 +60,7 @@ struct UnaryCase {
 
 double sigmoid_plain(double x) { return 1 / (1 + std::exp(-x)); }
 
-const UnaryCase kUnaryCases[] = {
+constexpr UnaryCase kUnaryCases[] = {
     {"copy", UnaryOp::kCopy, [](double x) { return x; }, kExact},
     {"sqrt", UnaryOp::kSqrt, [](double x) { return std::sqrt(x); }, kExact},
     {"rsqrt", UnaryOp::kRsqrt, [](double x) { return 1 / std::sqrt(x); }, 1e-7},
@@ -131,7 +131,7 @@ float with_nan(float a, float b, float chosen) {
   return std::isnan(a) || std::isnan(b) ? kNan : chosen;
 }
 
-const BinaryCase kBinaryCases[] = {
+constexpr BinaryCase kBinaryCases[] = {
     {"add", BinaryOp::kAdd, [](float a, float b) { return a + b; }},
     {"sub", BinaryOp::kSub, [](float a, float b) { return a - b; }},
     {"mul", BinaryOp::kMul, [](float a, float b) { return a * b; }},

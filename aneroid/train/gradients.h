@@ -28,6 +28,8 @@ class Gradients {
   void begin(bool first);
   // For Dynamic::backward(): queues the work and returns.
   pipeline::GradientSink sink();
+  // Waits for queued work: after a backward pass that failed.
+  void abandon() { pool_.wait_all(); }
   // Waits for queued work, then adds the gradient at the embedding's output:
   // dx is [tokens, D].
   void finish(std::span<const int32_t> tokens, const std::vector<float>& dx);

@@ -98,8 +98,11 @@ Result<double> Trainer::micro_step(std::span<const int32_t> inputs,
   const Status done = pipeline_->backward(
       gradients_->sink(), &embedding_gradient_, clock.account());
   clock.enter("weight_gradients");
+  if (!done) {
+    gradients_->abandon();
+    return tl::unexpected(done.error());
+  }
   gradients_->finish(inputs, embedding_gradient_);
-  if (!done) return tl::unexpected(done.error());
   return loss;
 }
 

@@ -5,6 +5,10 @@
 
 namespace aneroid::cli {
 
+void setup_train(CLI::App& command, Action& chosen);
+void setup_generate(CLI::App& command, Action& chosen);
+void setup_eval(CLI::App& command, Action& chosen);
+void setup_bench(CLI::App& command, Action& chosen);
 void setup_data(CLI::App& command, Action& chosen);
 void setup_convert(CLI::App& command, Action& chosen);
 void setup_devices(CLI::App& command, Action& chosen);

@@ -51,17 +51,15 @@ class GoldenTest : public testing::TestWithParam<const char*> {
                   .value();
   }
 
-  bool reference() const {
-    return std::string_view(GetParam()) == "reference";
-  }
+  bool reference() const { return std::string_view(GetParam()) == "reference"; }
   nlohmann::json json(const char* name) const {
     return nlohmann::json::parse(
         read_file(data_folder() / "golden" / name).value());
   }
   std::unique_ptr<train::Trainer> trainer(
       const train::TrainerOptions& options) {
-    auto made = train::Trainer::create(*device_, pool_, config_, weights_,
-                                       options);
+    auto made =
+        train::Trainer::create(*device_, pool_, config_, weights_, options);
     EXPECT_TRUE(made) << to_string(made.error());
     return std::move(*made);
   }
@@ -78,16 +76,16 @@ TEST_P(GoldenTest, LogitsAndLossOfAPretrainedModel) {
   const std::vector<int32_t> tokens = golden["tokens"];
   const std::vector<float> expected =
       read_floats(data_folder() / "golden/stories260K-logits.f32");
-  auto pipeline = pipeline::Dynamic::create(*device_, pool_, config_,
-                                            {256, false});
+  auto pipeline =
+      pipeline::Dynamic::create(*device_, pool_, config_, {256, false});
   ASSERT_TRUE(pipeline) << to_string(pipeline.error());
   (*pipeline)->stage(weights_);
   const auto status = (*pipeline)->forward(tokens, weights_[0].data.data());
   ASSERT_TRUE(status) << to_string(status.error());
   const auto tile = (*pipeline)->logits().at(0);
   std::vector<float> logits(512 * 256);
-  pipeline::read_rows({tile.data, tile.storage, tile.row_stride}, logits.data(), 256,
-            512, 256);
+  pipeline::read_rows({tile.data, tile.storage, tile.row_stride}, logits.data(),
+                      256, 512, 256);
   double worst = 0;
   double nll = 0;
   for (size_t t = 0; t < 256; ++t) {
@@ -105,8 +103,10 @@ TEST_P(GoldenTest, LogitsAndLossOfAPretrainedModel) {
   nll /= 255;
   RecordProperty("worst_logit_difference", std::to_string(worst));
   RecordProperty("mean_nll", std::to_string(nll));
-  std::printf("%s: worst logit difference %.2e, mean NLL %.6f (golden "
-              "1.318967)\n", GetParam(), worst, nll);
+  std::printf(
+      "%s: worst logit difference %.2e, mean NLL %.6f (golden "
+      "1.318967)\n",
+      GetParam(), worst, nll);
   const double mean = golden["mean_nll"];
   if (reference()) {
     EXPECT_LE(worst, 1e-3);
@@ -131,11 +131,17 @@ TEST_P(GoldenTest, GradientsOfEveryTensor) {
   // within a layer; the shapes and the order of the table tell them apart.
   const auto table = model::parameter_table(config_);
   const std::map<std::string, std::string> roles = {
-      {"tok_embeddings", "embed_tokens"}, {"norm", "norm"},
+      {"tok_embeddings", "embed_tokens"},
+      {"norm", "norm"},
       {"attention_norm", "input_layernorm"},
       {"ffn_norm", "post_attention_layernorm"},
-      {"wq", "q_proj"}, {"wk", "k_proj"}, {"wv", "v_proj"}, {"wo", "o_proj"},
-      {"w1", "gate_proj"}, {"w3", "up_proj"}, {"w2", "down_proj"}};
+      {"wq", "q_proj"},
+      {"wk", "k_proj"},
+      {"wv", "v_proj"},
+      {"wo", "o_proj"},
+      {"w1", "gate_proj"},
+      {"w3", "up_proj"},
+      {"w2", "down_proj"}};
   const auto ordered = nlohmann::ordered_json::parse(
       read_file(data_folder() / "golden/stories260K-grads.json").value());
   size_t at = 0;
@@ -212,14 +218,13 @@ TEST_P(GoldenTest, TwentyAdamWSteps) {
 }
 
 TEST_P(GoldenTest, GreedyText) {
-  const auto tokenizer =
-      tokenizer::load_tokenizer(data_folder() /
-                                "tokenizers/tok512-llama2c.bin");
+  const auto tokenizer = tokenizer::load_tokenizer(
+      data_folder() / "tokenizers/tok512-llama2c.bin");
   ASSERT_TRUE(tokenizer) << to_string(tokenizer.error());
   const std::string expected =
       read_file(data_folder() / "golden/stories260K-greedy.txt").value();
-  auto generator = infer::Generator::create(*device_, pool_, config_,
-                                            weights_, 257);
+  auto generator =
+      infer::Generator::create(*device_, pool_, config_, weights_, 257);
   ASSERT_TRUE(generator) << to_string(generator.error());
   infer::Sampler greedy({.temperature = 0});
   std::vector<int32_t> ids = {(*tokenizer)->bos_id()};

@@ -65,12 +65,12 @@ Sample sample(int64_t length, int64_t vocab) {
   return s;
 }
 
-std::unique_ptr<train::Trainer> make_trainer(
-    device::Device& device, cpu::ThreadPool& pool,
-    const model::ModelConfig& config, const model::Weights& weights,
-    train::TrainerOptions options) {
-  auto trainer =
-      train::Trainer::create(device, pool, config, weights, options);
+std::unique_ptr<train::Trainer> make_trainer(device::Device& device,
+                                             cpu::ThreadPool& pool,
+                                             const model::ModelConfig& config,
+                                             const model::Weights& weights,
+                                             train::TrainerOptions options) {
+  auto trainer = train::Trainer::create(device, pool, config, weights, options);
   EXPECT_TRUE(trainer) << to_string(trainer.error());
   return std::move(*trainer);
 }
@@ -83,8 +83,7 @@ TEST_P(FiniteDifferences, AgreeWithTheGradientOfEveryTensor) {
   const Sample s = sample(20, config.vocab_size);
   cpu::ThreadPool pool(2);
   auto device =
-      runtime::open_device("emulator", {.numerics = "reference"}, pool)
-          .value();
+      runtime::open_device("emulator", {.numerics = "reference"}, pool).value();
   train::TrainerOptions options;
   options.sequence = 20;
   options.loss_scale = 1;
@@ -105,8 +104,7 @@ TEST_P(FiniteDifferences, AgreeWithTheGradientOfEveryTensor) {
     for (const float g : gradients[p]) norm += double{g} * g;
     norm = std::sqrt(norm);
     for (size_t i = 0; i < moved[p].data.size(); ++i) {
-      moved[p].data[i] +=
-          static_cast<float>(amount * gradients[p][i] / norm);
+      moved[p].data[i] += static_cast<float>(amount * gradients[p][i] / norm);
     }
     trainer->restore(std::move(moved), trainer->first_moments(),
                      trainer->second_moments(), {0, 0, 1, 0});
@@ -119,7 +117,7 @@ TEST_P(FiniteDifferences, AgreeWithTheGradientOfEveryTensor) {
     double norm = 0;
     for (const float g : gradients[p]) norm += double{g} * g;
     norm = std::sqrt(norm);
-    constexpr double kStep = 0.02;
+    constexpr double kStep = 0.003;
     const auto slope = [&](double h) {
       return (loss_with(p, h) - loss_with(p, -h)) / (2 * h);
     };
@@ -141,7 +139,8 @@ TEST(WholeModel, DecodingAgreesWithTheEngine) {
   const auto weights = lively_weights(config);
   cpu::ThreadPool pool(2);
   auto device =
-      runtime::open_device("emulator", {.numerics = "reference"}, pool)
+      runtime::open_device("emulator",
+                           {.numerics = "reference", .compile_budget = 0}, pool)
           .value();
   const Sample s = sample(40, config.vocab_size);
   auto stepped =
@@ -192,14 +191,13 @@ TEST(WholeModel, AccumulationIsTheMeanOfItsParts) {
   std::swap(b.inputs, b.targets);
   cpu::ThreadPool pool(2);
   auto device =
-      runtime::open_device("emulator", {.numerics = "reference"}, pool)
-          .value();
+      runtime::open_device("emulator", {.numerics = "reference"}, pool).value();
   train::TrainerOptions options;
   options.sequence = 32;
   auto trainer = make_trainer(*device, pool, config, weights, options);
   telemetry::TimeTable time;
   std::vector<double> expected;
-  for (const Sample* s : std::array{&a, &b}) {
+  for (const Sample* s : std::array<const Sample*, 2>{&a, &b}) {
     ASSERT_TRUE(trainer->micro_step(s->inputs, s->targets, true, time));
     for (size_t p = 0; p < weights.size(); ++p) {
       expected.resize(weights.size());
@@ -216,22 +214,27 @@ TEST(WholeModel, AccumulationIsTheMeanOfItsParts) {
   }
 }
 
-TEST(ForerunnerBugs, WithoutLossScalingGradientsFlushToZero) {
-  // Small gradients through fp16: unscaled they vanish, scaled they survive.
+TEST(ForerunnerBugs, WithoutLossScalingGradientsDrownInRounding) {
+  // A small model as it starts: the loss is a mean over positions and classes,
+  // so its gradients are tiny: unscaled they fall among fp16's subnormals. (On
+  // the engine itself, which also drops small products, they vanish.)
   auto config = tiny_config();
-  config.num_hidden_layers = 2;
+  config.hidden_size = 64;
+  config.intermediate_size = 172;
+  config.num_hidden_layers = 4;
+  config.vocab_size = 32000;
+  config.max_position_embeddings = 256;
   const auto weights = model::initialise(config, 3);
-  const Sample s = sample(32, config.vocab_size);
+  const Sample s = sample(256, config.vocab_size);
   cpu::ThreadPool pool(2);
   auto fast = runtime::open_device("emulator", {}, pool).value();
   auto exact =
-      runtime::open_device("emulator", {.numerics = "reference"}, pool)
-          .value();
+      runtime::open_device("emulator", {.numerics = "reference"}, pool).value();
   const auto table = model::parameter_table(config);
   const auto q = static_cast<size_t>(model::find_parameter(table, "q_proj", 0));
   const auto error = [&](double scale) {
     train::TrainerOptions options;
-    options.sequence = 32;
+    options.sequence = 256;
     options.loss_scale = scale;
     telemetry::TimeTable time;
     auto a = make_trainer(*fast, pool, config, weights, options);
@@ -247,8 +250,12 @@ TEST(ForerunnerBugs, WithoutLossScalingGradientsFlushToZero) {
     }
     return std::sqrt(difference / norm);
   };
-  EXPECT_LT(error(1024 * 64), 0.1);
-  EXPECT_GT(error(0.25), 0.3);
+  const double scaled = error(1024 * 64);
+  const double unscaled = error(1);
+  std::printf("gradient error of layer 0's q_proj: scaled %.3f, not %.3f\n",
+              scaled, unscaled);
+  EXPECT_LT(scaled, 0.005);
+  EXPECT_GT(unscaled, 10 * scaled);
 }
 
 TEST(ForerunnerBugs, OverflowSkipsTheStepAndHalvesTheScale) {
@@ -281,8 +288,8 @@ class FailingDevice final : public device::Device {
       : real_(real), left_(good_runs) {}
   const device::DeviceInfo& info() const override { return real_.info(); }
   int compiled() const override { return real_.compiled(); }
-  Result<std::unique_ptr<device::Surface>> allocate(
-      DataType dtype, int64_t elements) override {
+  Result<std::unique_ptr<device::Surface>> allocate(DataType dtype,
+                                                    int64_t elements) override {
     return real_.allocate(dtype, elements);
   }
   Result<std::unique_ptr<device::Executable>> compile(
@@ -320,8 +327,8 @@ TEST(ForerunnerBugs, EveryFailedEvaluateStopsTheStep) {
   const auto config = tiny_config();
   const Sample s = sample(32, config.vocab_size);
   cpu::ThreadPool pool(2);
-  auto real = runtime::open_device("emulator", {.compile_budget = 0}, pool)
-                  .value();
+  auto real =
+      runtime::open_device("emulator", {.compile_budget = 0}, pool).value();
   telemetry::TimeTable time;
   train::TrainerOptions options;
   options.sequence = 32;
@@ -329,8 +336,8 @@ TEST(ForerunnerBugs, EveryFailedEvaluateStopsTheStep) {
   constexpr int kRuns = 2 * 2 + 2 + 2 + 2 * 2;
   for (int good = 0; good < kRuns; ++good) {
     FailingDevice device(*real, good);
-    auto trainer = make_trainer(device, pool, config, lively_weights(config),
-                                options);
+    auto trainer =
+        make_trainer(device, pool, config, lively_weights(config), options);
     const auto loss = trainer->micro_step(s.inputs, s.targets, true, time);
     ASSERT_FALSE(loss) << "evaluate " << good << " failed unnoticed";
     EXPECT_EQ(loss.error().label, "C099");

@@ -1,0 +1,322 @@
+// aneroid bench: where the time goes, measured here.
+#include <algorithm>
+#include <map>
+#include <string>
+#include <sys/resource.h>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "aneroid/base/random.h"
+#include "aneroid/kernels/pipeline.h"
+#include "aneroid/mil/text.h"
+#include "aneroid/telemetry/time_table.h"
+#include "aneroid/train/trainer.h"
+#include "apps/aneroid/commands.h"
+#include "apps/aneroid/device_options.h"
+#include "apps/aneroid/interrupt.h"
+#include "apps/aneroid/model_source.h"
+#include "apps/aneroid/options.h"
+#include "apps/aneroid/progress.h"
+#include "apps/aneroid/text.h"
+
+namespace aneroid::cli {
+namespace {
+
+struct BenchOptions {
+  std::string model = "stories15m";
+  std::string config;
+  int64_t sequence = 256;
+  int64_t steps = 5;
+  uint64_t seed = 42;
+  bool json = false;
+  DeviceFlags device;
+};
+
+double median(std::vector<double> values) {
+  if (values.empty()) return 0;
+  std::sort(values.begin(), values.end());
+  const size_t middle = values.size() / 2;
+  return values.size() % 2 == 1 ? values[middle]
+                                : (values[middle - 1] + values[middle]) / 2;
+}
+double least(const std::vector<double>& values) {
+  return values.empty() ? 0 : *std::min_element(values.begin(), values.end());
+}
+
+double peak_memory_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+#if defined(__APPLE__)
+  return static_cast<double>(usage.ru_maxrss);
+#else
+  return static_cast<double>(usage.ru_maxrss) * 1024;
+#endif
+}
+
+nlohmann::ordered_json conditions(const BenchOptions& options,
+                                  const OpenedDevice& opened,
+                                  const model::ModelConfig& config) {
+  return {{"model", config.name},
+          {"parameters", model::parameter_count(config)},
+          {"sequence", options.sequence},
+          {"device", opened.device->info().name},
+          {"numerics", opened.device->info().numerics},
+          {"measured_on", opened.device->info().is_chip
+                              ? opened.device->info().chip
+                              : "this CPU, not a Neural Engine"},
+          {"threads", opened.pool->threads()}};
+}
+
+data::Batch random_batch(const model::ModelConfig& config,
+                         const BenchOptions& options) {
+  Random random(options.seed);
+  const auto id = [&] {
+    return static_cast<int32_t>(
+        random.below(static_cast<uint64_t>(config.vocab_size)));
+  };
+  data::Batch batch{1, options.sequence, {}, {}};
+  for (int64_t i = 0; i < options.sequence; ++i) {
+    batch.inputs.push_back(id());
+    batch.targets.push_back(id());
+  }
+  return batch;
+}
+
+Result<int> run_step(const BenchOptions& options) {
+  ANEROID_ASSIGN(const auto config,
+                 fresh_config({options.model, options.config}));
+  ANEROID_ASSIGN(const OpenedDevice opened, open_device(options.device));
+  const telemetry::Timer compile;
+  train::TrainerOptions trainer_options;
+  trainer_options.sequence = options.sequence;
+  ANEROID_ASSIGN(auto trainer,
+                 train::Trainer::create(*opened.device, *opened.pool, config,
+                                        model::initialise(config, options.seed),
+                                        trainer_options));
+  const double start_ms = compile.milliseconds();
+  const data::Batch batch = random_batch(config, options);
+
+  telemetry::TimeTable time;
+  std::vector<double> walls;
+  std::vector<double> micro_steps;
+  std::vector<double> updates;
+  std::vector<double> gaps;  // wall time that no part accounts for
+  std::map<std::string, std::vector<double>> parts;
+  std::vector<std::string> order;
+  catch_interrupts();
+  Progress progress(
+      {"measuring", "steps", static_cast<uint64_t>(options.steps) + 1});
+  double loss = 0;
+  for (int64_t step = 0; step <= options.steps && !interrupted(); ++step) {
+    time.lap();
+    const telemetry::Timer wall;
+    ANEROID_ASSIGN(const auto report, trainer->step(batch, time));
+    const double wall_ms = wall.milliseconds();
+    const auto lap = time.lap();
+    progress.update(static_cast<uint64_t>(step) + 1);
+    if (step == 0) {  // warms caches and the allocator
+      loss = report.loss;
+      continue;
+    }
+    double sum = 0;
+    double update = 0;
+    for (const auto& [name, ms] : lap.parts) {
+      if (!parts.contains(name)) order.push_back(name);
+      parts[name].push_back(ms);
+      sum += ms;
+      if (name == "optimizer") update = ms;
+    }
+    walls.push_back(wall_ms);
+    updates.push_back(update);
+    micro_steps.push_back(wall_ms - update);
+    gaps.push_back(100 * std::abs(wall_ms - sum) / wall_ms);
+  }
+  progress.clear();
+  if (interrupted()) return kInterrupted;
+
+  if (options.json) {
+    nlohmann::ordered_json json = conditions(options, opened, config);
+    json["steps"] = walls.size();
+    json["first_loss"] = loss;
+    json["start_ms"] = start_ms;
+    json["microstep_ms"] = median(micro_steps);
+    json["microstep_min_ms"] = least(micro_steps);
+    json["update_ms"] = median(updates);
+    json["update_min_ms"] = least(updates);
+    json["step_ms"] = median(walls);
+    json["step_min_ms"] = least(walls);
+    json["parts_ms"] = nlohmann::ordered_json::object();
+    for (const std::string& name : order) {
+      json["parts_ms"][name] = median(parts[name]);
+    }
+    json["unaccounted_percent"] = *std::max_element(gaps.begin(), gaps.end());
+    json["peak_memory_bytes"] = peak_memory_bytes();
+    json["surface_bytes"] = trainer->pipeline().surface_bytes();
+    print_json(json);
+    return kGood;
+  }
+  print(
+      "{}: {} parameters, sequence {}, {} numerics, {} threads\n"
+      "measured on this CPU with the {}; no figure is a chip's\n\n",
+      config.name, grouped(model::parameter_count(config)), options.sequence,
+      opened.device->info().numerics, opened.pool->threads(),
+      opened.device->info().name);
+  Table table({{"part"},
+               {"median ms", Align::kRight},
+               {"least ms", Align::kRight},
+               {"share", Align::kRight},
+               {""}});
+  const double total = median(walls);
+  for (const std::string& name : order) {
+    const double ms = median(parts[name]);
+    table.add({name, fmt::format("{:.2f}", ms),
+               fmt::format("{:.2f}", least(parts[name])),
+               fmt::format("{:.1f} %", 100 * ms / total), bar(ms / total, 24)});
+  }
+  table.add({"micro-step", fmt::format("{:.2f}", median(micro_steps)),
+             fmt::format("{:.2f}", least(micro_steps)), "", ""});
+  table.add({"step", fmt::format("{:.2f}", total),
+             fmt::format("{:.2f}", least(walls)), "100.0 %", ""});
+  print("{}\n", table.to_string());
+  print(
+      "first loss {:.4f}; start-up {}; peak memory {}; the parts sum to the "
+      "wall time within {:.2f} %\n",
+      loss, human_duration(start_ms / 1000), human_bytes(peak_memory_bytes()),
+      *std::max_element(gaps.begin(), gaps.end()));
+  return kGood;
+}
+
+// Floating point operations of the matrix products of a program.
+double matrix_flops(const std::string& text) {
+  const auto program = mil::parse(text);
+  const mil::Function* function = program ? program->function() : nullptr;
+  if (function == nullptr) return 0;
+  const mil::Symbols symbols(*function);
+  double flops = 0;
+  for (const mil::Operation& op : function->body.operations) {
+    if (op.op != "matmul") continue;
+    const auto* x = std::get_if<mil::Ref>(&op.input("x")->bound);
+    const Shape& shape = symbols.type(x->name)->shape;
+    const bool turned = symbols.bool_or(op, "transpose_x", false);
+    const int64_t depth = shape[shape.size() - (turned ? 2 : 1)];
+    flops += 2.0 * static_cast<double>(depth) *
+             static_cast<double>(*element_count(op.outputs[0].type.shape));
+  }
+  return flops;
+}
+
+Result<int> run_kernels(const BenchOptions& options) {
+  ANEROID_ASSIGN(const auto config,
+                 fresh_config({options.model, options.config}));
+  ANEROID_ASSIGN(const OpenedDevice opened, open_device(options.device));
+  ANEROID_ASSIGN(const auto pipeline,
+                 kernels::dynamic_pipeline(config, options.sequence));
+  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+  Table table({{"kernel"},
+               {"compile ms", Align::kRight},
+               {"median ms", Align::kRight},
+               {"least ms", Align::kRight},
+               {"GFLOP", Align::kRight},
+               {"GFLOP/s", Align::kRight},
+               {"input", Align::kRight},
+               {"output", Align::kRight}});
+  catch_interrupts();
+  for (const kernels::KernelProgram* kernel :
+       {&pipeline.attn_fwd, &pipeline.ffn_fwd, &pipeline.final_norm_fwd,
+        &pipeline.cls_fwd, &pipeline.cls_bwd, &pipeline.final_norm_bwd,
+        &pipeline.ffn_bwd, &pipeline.attn_bwd}) {
+    if (interrupted()) return kInterrupted;
+    device::ModelSource source{kernel->name, kernel->mil_text, {}};
+    for (const auto& [path, file] : kernel->weights) {
+      source.weights[path] = file;
+    }
+    const telemetry::Timer compile;
+    ANEROID_ASSIGN(auto executable, opened.device->compile(source));
+    const double compile_ms = compile.milliseconds();
+    const int64_t in_elements = kernel->rows * kernel->width;
+    const int64_t out_elements = kernel->channels * kernel->columns;
+    ANEROID_ASSIGN(auto in,
+                   opened.device->allocate(DataType::kFp16, in_elements));
+    ANEROID_ASSIGN(auto out,
+                   opened.device->allocate(DataType::kFp16, out_elements));
+    device::Surface* inputs[] = {in.get()};
+    device::Surface* outputs[] = {out.get()};
+    ANEROID_TRY(executable->run(inputs, outputs));
+    std::vector<double> times;
+    for (int64_t i = 0; i < std::max<int64_t>(3, options.steps); ++i) {
+      const telemetry::Timer timer;
+      ANEROID_TRY(executable->run(inputs, outputs));
+      times.push_back(timer.milliseconds());
+    }
+    const double gflop = matrix_flops(kernel->mil_text) / 1e9;
+    const double rate = gflop / (median(times) / 1000);
+    rows.push_back({{"kernel", kernel->name},
+                    {"compile_ms", compile_ms},
+                    {"median_ms", median(times)},
+                    {"min_ms", least(times)},
+                    {"gflop", gflop},
+                    {"gflop_per_s", rate},
+                    {"input_bytes", in_elements * 2},
+                    {"output_bytes", out_elements * 2}});
+    table.add({kernel->name, fmt::format("{:.1f}", compile_ms),
+               fmt::format("{:.3f}", median(times)),
+               fmt::format("{:.3f}", least(times)),
+               fmt::format("{:.3f}", gflop), fmt::format("{:.0f}", rate),
+               human_bytes(static_cast<double>(in_elements) * 2),
+               human_bytes(static_cast<double>(out_elements) * 2)});
+  }
+  if (options.json) {
+    nlohmann::ordered_json json = conditions(options, opened, config);
+    json["kernels"] = rows;
+    print_json(json);
+  } else {
+    print(
+        "{}, sequence {}, {} numerics, {} threads; measured on this CPU, no "
+        "figure is a chip's\n\n{}",
+        config.name, options.sequence, opened.device->info().numerics,
+        opened.pool->threads(), table.to_string());
+  }
+  return kGood;
+}
+
+void add_suite(CLI::App& command, Action& chosen, const char* name,
+               const char* summary, const char* details, const char* examples,
+               Result<int> (*run)(const BenchOptions&)) {
+  CLI::App* suite = command.add_subcommand(name, summary);
+  const auto options = bind(*suite, chosen, run);
+  describe(*suite, details, examples);
+  add_model_option(*suite, options->model)
+      ->description("a preset")
+      ->capture_default_str();
+  suite->add_option("--config", options->config, "a config.json instead")
+      ->type_name("FILE");
+  add_sequence_option(*suite, options->sequence)->capture_default_str();
+  suite->add_option("--steps", options->steps, "measurements after a warm-up")
+      ->type_name("N")
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str();
+  add_seed_option(*suite, options->seed);
+  add_json_option(*suite, options->json);
+  add_device_options(*suite, options->device);
+}
+
+}  // namespace
+
+void setup_bench(CLI::App& command, Action& chosen) {
+  describe(command,
+           "Times are of this computer. The emulator's time is never a chip's.",
+           "  aneroid bench step --model stories110m\n"
+           "  aneroid bench kernels --model stories15m --json\n");
+  command.require_subcommand(1);
+  add_suite(command, chosen, "step", "One training step, part by part",
+            "Forward and backward of one random sequence with weight "
+            "gradients (the micro-step), and the optimizer with staging.",
+            "  aneroid bench step --model stories110m --seq 256 --steps 10\n",
+            run_step);
+  add_suite(command, chosen, "kernels", "Each program of the pipeline",
+            "Compiles and runs the eight programs one by one.",
+            "  aneroid bench kernels --model stories110m\n", run_kernels);
+}
+
+}  // namespace aneroid::cli

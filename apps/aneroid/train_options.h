@@ -1,0 +1,58 @@
+// The flags of `aneroid train`, as they are kept in a run's config.json.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "aneroid/base/diagnostic.h"
+#include "apps/aneroid/device_options.h"
+
+namespace aneroid::cli {
+
+struct TrainOptions {
+  std::string out = "runs/stories";
+  bool resume = false;
+  bool overwrite = false;
+  bool json = false;
+
+  // Kept with the run: a resumed run takes them from its folder.
+  std::string model = "storybook";
+  std::string config;
+  std::string data;  // empty: the built-in stories
+  std::string tokenizer;
+  int64_t sequence = 0;  // 0: the model's, at most 256
+  int64_t steps = 600;
+  int64_t accumulation = 4;
+  double lr = 3e-3;
+  double min_lr = 0.1;  // fraction of lr
+  int64_t warmup = 40;
+  double beta1 = 0.9;
+  double beta2 = 0.95;
+  double epsilon = 1e-8;
+  double weight_decay = 0.1;
+  double clip = 1.0;
+  double loss_scale = 65536;
+  int loss_scale_growth = 200;
+  double validation = 0.05;
+  int64_t validate_every = 100;
+  int64_t checkpoint_every = 100;
+  uint64_t seed = 42;
+
+  DeviceFlags device;
+};
+
+void add_train_options(CLI::App& command, TrainOptions& options);
+
+// The kept part.
+nlohmann::json to_json(const TrainOptions& options);
+// Overwrites the kept part. Error ("run.config") names a missing field.
+Status restore(TrainOptions& options, const nlohmann::json& json,
+               const std::string& place);
+
+// Error (usage) for numbers that cannot be meant.
+Status check(const TrainOptions& options);
+
+}  // namespace aneroid::cli
