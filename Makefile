@@ -18,7 +18,7 @@ build: tools
 	@cmake --build build -j $(JOBS) --target aneroid_command
 
 train: build
-	@build/aneroid train --out $(RUN) $(ARGS)
+	@build/aneroid train --out $(RUN) --overwrite $(ARGS)
 	@build/aneroid generate --model $(RUN) --prompt "Once upon a time"
 
 test: tools
@@ -28,7 +28,7 @@ test: tools
 
 sanitize: tools
 	@cmake --preset dev >/dev/null
-	@cmake --build build/dev -j $(JOBS)
+	@cmake --build build/dev -j $(JOBS) --target unit_tests
 	@ctest --preset dev -j $(JOBS) -L unit
 
 bench: tools

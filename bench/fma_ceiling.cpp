@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <ctime>
+#include <vector>
 
 HWY_BEFORE_NAMESPACE();
 namespace aneroid::bench {
@@ -56,30 +57,37 @@ namespace aneroid::bench {
 
 HWY_EXPORT(multiply_add);
 
-double own_seconds(int threads) {
+namespace {
+double seconds_of(clockid_t clock) {
   timespec now{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-  return (static_cast<double>(now.tv_sec) +
-          static_cast<double>(now.tv_nsec) * 1e-9) /
-         threads;
+  clock_gettime(clock, &now);
+  return static_cast<double>(now.tv_sec) +
+         static_cast<double>(now.tv_nsec) * 1e-9;
+}
+}  // namespace
+
+double own_seconds(int threads) {
+  return seconds_of(threads == 1 ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC);
 }
 
 double fma_ceiling(cpu::ThreadPool& pool) {
   constexpr int64_t kRounds = 100'000;
   constexpr int kTasksPerThread = 4;
   const int64_t tasks = kTasksPerThread * pool.threads();
+  std::vector<double> rates(static_cast<size_t>(tasks));
   volatile float keep = 0;
-  double operations = 0;
-  const double start = own_seconds(pool.threads());
   pool.run(tasks, [&](int64_t task, int) {
     float result = 0;
-    const double done = HWY_DYNAMIC_DISPATCH(multiply_add)(kRounds, &result);
-    if (task == 0) {
-      keep = result;
-      operations = done * static_cast<double>(tasks);
-    }
+    const double start = seconds_of(CLOCK_THREAD_CPUTIME_ID);
+    const double operations =
+        HWY_DYNAMIC_DISPATCH(multiply_add)(kRounds, &result);
+    rates[static_cast<size_t>(task)] =
+        operations / (seconds_of(CLOCK_THREAD_CPUTIME_ID) - start);
+    if (task == 0) keep = result;
   });
-  return operations / (own_seconds(pool.threads()) - start) * 1e-9;
+  double sum = 0;
+  for (const double rate : rates) sum += rate;
+  return sum / kTasksPerThread * 1e-9;
 }
 
 }  // namespace aneroid::bench

@@ -6,12 +6,14 @@
 
 namespace aneroid::bench {
 
-// Seconds of a clock that stands still while others use our cores: the CPU time
-// of this process, per thread. Waiting in a spin counts, sleeping does not.
+// A clock for comparing with the ceiling. For one thread it is the CPU time of
+// the process, which stands still while others use our core; for several it is
+// wall time, as a thread that sleeps gets nothing done.
 double own_seconds(int threads);
 
 // fp32 fused multiply-adds on registers, on all threads of the pool, with the
-// widest vectors the library uses: GFLOP/s by that clock, over about 2 ms.
+// widest vectors the library uses: GFLOP/s by the CPU time of each thread, over
+// about 2 ms.
 double fma_ceiling(cpu::ThreadPool& pool);
 
 }  // namespace aneroid::bench

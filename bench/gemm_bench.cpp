@@ -4,9 +4,9 @@
 //   gemm_bench --benchmark_filter=dW
 //
 // GFLOP/s is the median of the run; best_% and median_% are percent of the
-// ceiling, which is the best of the probes during the run. All three are by
-// the CPU time of the process, so that other users of the machine disturb them
-// less than the wall time that the columns show.
+// ceiling, which is the best of the probes during the run. See own_seconds()
+// for the clock: on a busy machine trust the medians of one thread and the best
+// of several.
 #include <algorithm>
 #include <cstdint>
 #include <string>

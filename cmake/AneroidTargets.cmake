@@ -53,6 +53,25 @@ function(aneroid_test name)
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_DEPENDS} GTest::gtest_main)
   target_compile_options(${name} PRIVATE -O1)
+  # GoogleTest's headers are compiled once for all tests.
+  if(NOT TARGET aneroid_test_headers)
+    file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/generated/test_headers.cpp
+      CONTENT "")
+    add_library(aneroid_test_headers OBJECT
+      ${PROJECT_BINARY_DIR}/generated/test_headers.cpp)
+    target_link_libraries(aneroid_test_headers
+      PRIVATE aneroid_options GTest::gtest_main)
+    target_compile_options(aneroid_test_headers PRIVATE -O1)
+    target_precompile_headers(aneroid_test_headers PRIVATE <gtest/gtest.h>)
+  endif()
+  target_precompile_headers(${name} REUSE_FROM aneroid_test_headers)
+  # One target for what the sanitizers run.
+  if("unit" IN_LIST ARG_LABELS)
+    if(NOT TARGET unit_tests)
+      add_custom_target(unit_tests)
+    endif()
+    add_dependencies(unit_tests ${name})
+  endif()
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}"
     TIMEOUT ${ARG_TIMEOUT} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})

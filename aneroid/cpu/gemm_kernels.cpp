@@ -389,7 +389,7 @@ void compute_tile(const GemmPlan& plan, const WorkerMemory<T>& memory,
           ahead = c_rows(plan, product, m + block % row_blocks * kRows,
                          j + block / row_blocks * kPanel<T>);
         }
-        args.other = ahead.data;
+        args.other = ahead.data != nullptr ? ahead.data : args.next_b;
         args.other_stride = ahead.stride;
         args.a = memory.a + (contiguous ? i * kRowStride
                                         : i / kRows * (kRows * k_count + 16));

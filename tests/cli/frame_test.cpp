@@ -10,7 +10,8 @@ using Frame = CommandTest;
 
 TEST_F(Frame, AloneShowsTheOverview) {
   const std::string overview = expect_good({});
-  for (const char* name : {"convert", "data", "devices", "mil"}) {
+  for (const char* name : {"train", "generate", "eval", "convert", "data",
+                           "devices", "bench", "mil"}) {
     EXPECT_NE(overview.find(std::string("\n  ") + name + " "),
               std::string::npos)
         << name;
@@ -24,11 +25,22 @@ TEST_F(Frame, TellsItsVersion) {
 
 TEST_F(Frame, EveryCommandHasHelpWithExamples) {
   const std::vector<std::vector<std::string>> commands = {
-      {"convert"},          {"data"},
-      {"data", "info"},     {"data", "stories"},
-      {"data", "tokenize"}, {"data", "train-tokenizer"},
-      {"devices"},          {"mil"},
-      {"mil", "fmt"},       {"mil", "verify"}};
+      {"train"},
+      {"generate"},
+      {"eval"},
+      {"bench"},
+      {"bench", "step"},
+      {"bench", "kernels"},
+      {"convert"},
+      {"data"},
+      {"data", "info"},
+      {"data", "stories"},
+      {"data", "tokenize"},
+      {"data", "train-tokenizer"},
+      {"devices"},
+      {"mil"},
+      {"mil", "fmt"},
+      {"mil", "verify"}};
   for (std::vector<std::string> words : commands) {
     words.emplace_back("--help");
     const std::string help = expect_good(words);
@@ -40,15 +52,21 @@ TEST_F(Frame, EveryCommandHasHelpWithExamples) {
 }
 
 TEST_F(Frame, HelpFitsEightyColumns) {
-  const std::string help = expect_good({"mil", "verify", "--help"});
-  for (size_t begin = 0; begin < help.size();) {
-    const size_t end = help.find('\n', begin);
-    EXPECT_LE(end - begin, 80U) << help.substr(begin, end - begin);
-    begin = end + 1;
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{"mil", "verify"}, {"train"}}) {
+    std::vector<std::string> words = command;
+    words.emplace_back("--help");
+    const std::string help = expect_good(words);
+    for (size_t begin = 0; begin < help.size();) {
+      const size_t end = help.find('\n', begin);
+      EXPECT_LE(end - begin, 80U) << help.substr(begin, end - begin);
+      begin = end + 1;
+    }
   }
 }
 
 TEST_F(Frame, SuggestsTheNearestCommand) {
+  expect_refusal({"trian"}, 2, "did you mean 'train'?");
   expect_refusal({"covnert"}, 2, "did you mean 'convert'?");
   expect_refusal({"data", "inof"}, 2,
                  "'aneroid data' has no command 'inof'; did you mean 'info'?");
@@ -57,6 +75,9 @@ TEST_F(Frame, SuggestsTheNearestCommand) {
 
 TEST_F(Frame, RefusesBadUsage) {
   expect_refusal({"data"}, 2, "'aneroid data' needs one of its commands");
+  expect_refusal({"bench"}, 2, "'aneroid bench' needs one of its commands");
+  expect_refusal({"generate"}, 2, "--model is required");
+  expect_refusal({"eval", "--model", "m"}, 2, "--data is required");
   expect_refusal({"convert"}, 2, "'aneroid convert --help' tells");
   expect_refusal({"convert", "a", "b", "c"}, 2, "[usage]");
   expect_refusal({"devices", "--nonsense"}, 2, "--nonsense");

@@ -34,28 +34,37 @@ void CommandTest::SetUp() {
 void CommandTest::TearDown() { std::filesystem::remove_all(folder_); }
 
 Outcome CommandTest::run(const std::vector<std::string>& arguments) const {
+  return wait_for(start(arguments));
+}
+
+Running CommandTest::start(const std::vector<std::string>& arguments) const {
   std::string program = ANEROID_COMMAND;
   std::vector<std::string> words = arguments;
   std::vector<char*> argv = {program.data()};
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
-  const std::string out = path("stdout");
-  const std::string err = path("stderr");
+  static int started = 0;
+  const std::string number = std::to_string(++started);
+  Running running{-1, path("stdout." + number), path("stderr." + number)};
 
-  const pid_t child = ::fork();
-  if (child == 0) {
-    redirect(out.c_str(), STDOUT_FILENO);
-    redirect(err.c_str(), STDERR_FILENO);
+  running.pid = ::fork();
+  if (running.pid == 0) {
+    redirect(running.out.c_str(), STDOUT_FILENO);
+    redirect(running.err.c_str(), STDERR_FILENO);
     ::execv(program.c_str(), argv.data());
     ::_exit(127);
   }
+  return running;
+}
+
+Outcome CommandTest::wait_for(const Running& running) {
   int status = 0;
-  EXPECT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(::waitpid(running.pid, &status, 0), running.pid);
   Outcome outcome;
   outcome.exit_code =
       WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  outcome.out = read(out);
-  outcome.err = read(err);
+  outcome.out = read(running.out);
+  outcome.err = read(running.err);
   return outcome;
 }
 

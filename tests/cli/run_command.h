@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <sys/types.h>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -12,6 +13,13 @@ namespace aneroid::cli_test {
 
 struct Outcome {
   int exit_code = -1;  // 128 + number when a signal ended it
+  std::string out;
+  std::string err;
+};
+
+// A command that runs in the background, and the files it writes to.
+struct Running {
+  pid_t pid = -1;
   std::string out;
   std::string err;
 };
@@ -26,6 +34,9 @@ class CommandTest : public testing::Test {
   void TearDown() override;
 
   Outcome run(const std::vector<std::string>& arguments) const;
+  // The two halves of run(). Every start() needs its wait_for().
+  Running start(const std::vector<std::string>& arguments) const;
+  static Outcome wait_for(const Running& running);
   // Writes a file in folder_ and gives its path.
   std::string write(const std::string& name, std::string_view bytes) const;
   std::string path(const std::string& name) const;
