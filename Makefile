@@ -40,9 +40,9 @@ bench: tools
 
 lint:
 	@scripts/bootstrap --lint
-	@scripts/check-includes
-	@cmake --preset release >/dev/null
-	@scripts/lint
+	@cmake --preset release -B build/lint \
+		-DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON -DANEROID_BENCH=ON >/dev/null
+	@BUILD=build/lint scripts/lint
 
 format:
 	@scripts/bootstrap --lint

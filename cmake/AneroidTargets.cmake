@@ -26,7 +26,12 @@ endif()
 # -O3 is for the numeric folders, which ask for it; elsewhere it only costs
 # build time.
 set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
+set(ANEROID_NUMERIC_OPTIMIZATION -O3)
+set(ANEROID_TEST_OPTIMIZATION -O1)
 if(ANEROID_SANITIZE)
+  # Built quickly, but numeric loops must end in our lifetime.
+  set(ANEROID_NUMERIC_OPTIMIZATION -O1)
+  set(ANEROID_TEST_OPTIMIZATION -O0)
   add_compile_options(-fsanitize=${ANEROID_SANITIZE} -fno-omit-frame-pointer
     -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${ANEROID_SANITIZE})
@@ -52,7 +57,7 @@ function(aneroid_test name)
   endif()
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_DEPENDS} GTest::gtest_main)
-  target_compile_options(${name} PRIVATE -O1)
+  target_compile_options(${name} PRIVATE ${ANEROID_TEST_OPTIMIZATION})
   # GoogleTest's headers are compiled once for all tests.
   if(NOT TARGET aneroid_test_headers)
     file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/generated/test_headers.cpp
@@ -61,7 +66,8 @@ function(aneroid_test name)
       ${PROJECT_BINARY_DIR}/generated/test_headers.cpp)
     target_link_libraries(aneroid_test_headers
       PRIVATE aneroid_options GTest::gtest_main)
-    target_compile_options(aneroid_test_headers PRIVATE -O1)
+    target_compile_options(aneroid_test_headers
+      PRIVATE ${ANEROID_TEST_OPTIMIZATION})
     target_precompile_headers(aneroid_test_headers PRIVATE <gtest/gtest.h>)
   endif()
   target_precompile_headers(${name} REUSE_FROM aneroid_test_headers)

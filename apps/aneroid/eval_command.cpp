@@ -125,7 +125,7 @@ void setup_eval(CLI::App& command, Action& chosen) {
       .add_option("--max-tokens", options->max_tokens,
                   "stop after this many; 0 for all")
       ->type_name("N")
-      ->check(CLI::NonNegativeNumber)
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 40))
       ->capture_default_str();
   add_json_option(command, options->json);
   add_device_options(command, options->device);

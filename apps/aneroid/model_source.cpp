@@ -39,21 +39,25 @@ Result<model::LoadedModel> load_weights(const std::string& path) {
   return model::load_model(path);
 }
 
-Result<std::unique_ptr<tokenizer::Tokenizer>> find_tokenizer(
-    const std::string& named, const std::string& model_path) {
-  if (!named.empty()) return tokenizer::load_tokenizer(named);
+Result<fs::path> tokenizer_path(const std::string& named,
+                                const std::string& model_path) {
+  if (!named.empty()) return fs::path(named);
   std::error_code ignored;
   const fs::path model(model_path);
   const fs::path folder =
       fs::is_directory(model, ignored) ? model : model.parent_path();
   for (const char* name : kTokenizerFiles) {
-    if (fs::exists(folder / name, ignored)) {
-      return tokenizer::load_tokenizer(folder / name);
-    }
+    if (fs::exists(folder / name, ignored)) return folder / name;
   }
   return usage_error(fmt::format(
       "no tokenizer in '{}': name the model's with --tokenizer FILE",
       folder.empty() ? "." : folder.string()));
+}
+
+Result<std::unique_ptr<tokenizer::Tokenizer>> find_tokenizer(
+    const std::string& named, const std::string& model_path) {
+  ANEROID_ASSIGN(const fs::path path, tokenizer_path(named, model_path));
+  return tokenizer::load_tokenizer(path);
 }
 
 fs::path tokenizer_file(const fs::path& folder,

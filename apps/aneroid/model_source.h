@@ -24,9 +24,12 @@ bool is_preset(const std::string& model);
 // Weights from a folder or file.
 Result<model::LoadedModel> load_weights(const std::string& path);
 
-// The tokenizer named, or the one in the model's folder (tokenizer.json,
+// The tokenizer file named, or the one in the model's folder (tokenizer.json,
 // tokenizer.model, tokenizer.bin), or beside the model's file. Error (usage):
 // there is none; says how to name it.
+Result<std::filesystem::path> tokenizer_path(const std::string& named,
+                                             const std::string& model_path);
+// The same, loaded.
 Result<std::unique_ptr<tokenizer::Tokenizer>> find_tokenizer(
     const std::string& named, const std::string& model_path);
 

@@ -8,6 +8,11 @@ std::string not_empty(const std::string& value) {
   return value.empty() ? "must not be empty" : "";
 }
 
+// Unsigned numbers are parsed as if -1 were a very large one.
+std::string not_negative(const std::string& value) {
+  return value.starts_with("-") ? "must not be negative" : "";
+}
+
 }  // namespace
 
 CLI::Option* add_model_option(CLI::App& command, std::string& path) {
@@ -45,6 +50,7 @@ CLI::Option* add_sequence_option(CLI::App& command, int64_t& length) {
 CLI::Option* add_seed_option(CLI::App& command, uint64_t& seed) {
   return command.add_option("--seed", seed, "start of the random sequences")
       ->type_name("N")
+      ->check(not_negative)
       ->capture_default_str();
 }
 

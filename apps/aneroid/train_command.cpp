@@ -33,6 +33,8 @@ struct Start {
   model::ModelConfig config;
   model::Weights weights;                           // empty: initialise
   std::unique_ptr<tokenizer::Tokenizer> tokenizer;  // null: a shard needs none
+  fs::path tokenizer_source;                        // its file, or
+  std::optional<tokenizer::BpeModel> learnt;        // what was learnt here
   std::optional<model::Checkpoint> checkpoint;
   int64_t sequence = 0;
 };
@@ -44,52 +46,40 @@ bool has_file(const fs::path& path) {
   return fs::exists(path, ignored);
 }
 
-// The tokenizer of a fresh run, saved in its folder so that generate finds it.
-Result<std::unique_ptr<tokenizer::Tokenizer>> fresh_tokenizer(
-    const TrainOptions& options, int64_t vocab_size, bool weights_given) {
+// The tokenizer of a fresh run: named, the weights' own, or learnt from the
+// text. A shard needs none.
+Status choose_tokenizer(const TrainOptions& options, bool weights_given,
+                        Start& start) {
   if (!options.tokenizer.empty() || weights_given) {
-    auto found = find_tokenizer(options.tokenizer, options.model);
-    if (!found) {
-      if (is_text(options.data)) return tl::unexpected(found.error());
-      return std::unique_ptr<tokenizer::Tokenizer>();
+    const auto path = tokenizer_path(options.tokenizer, options.model);
+    if (!path) {
+      return is_text(options.data) ? tl::unexpected(path.error()) : Status();
     }
-    return std::move(*found);
+    ANEROID_ASSIGN(start.tokenizer, tokenizer::load_tokenizer(*path));
+    start.tokenizer_source = *path;
+    return {};
   }
-  if (!is_text(options.data)) return std::unique_ptr<tokenizer::Tokenizer>();
+  if (!is_text(options.data)) return {};
   ANEROID_ASSIGN(const auto documents, read_documents(options.data));
-  ANEROID_ASSIGN(
-      const auto model,
-      tokenizer::train_bpe(documents, static_cast<int32_t>(vocab_size)));
+  ANEROID_ASSIGN(start.learnt,
+                 tokenizer::train_bpe(
+                     documents, static_cast<int32_t>(start.config.vocab_size)));
   if (!options.json) {
     print("tokenizer   {} pieces learnt from {} documents\n",
-          grouped(model.vocab_size()), grouped(std::ssize(documents)));
+          grouped(start.learnt->vocab_size()), grouped(std::ssize(documents)));
   }
-  return tokenizer::make_tokenizer(model);
+  ANEROID_ASSIGN(start.tokenizer, tokenizer::make_tokenizer(*start.learnt));
+  // A small text may have fewer pieces than the model has room for.
+  start.config.vocab_size = start.tokenizer->vocab_size();
+  return {};
 }
 
-// Copies a tokenizer file, or saves what was learnt.
-Status keep_tokenizer(const TrainOptions& options,
-                      const tokenizer::Tokenizer& tokenizer,
+// Puts the tokenizer in the run's folder, where generate finds it.
+Status keep_tokenizer(const Start& start, const std::string& bytes,
                       const fs::path& run) {
-  const fs::path target = tokenizer_file(run, tokenizer);
-  std::string source = options.tokenizer;
-  if (source.empty()) {
-    std::error_code ignored;
-    const fs::path model(options.model);
-    const fs::path folder =
-        fs::is_directory(model, ignored) ? model : model.parent_path();
-    const fs::path beside = tokenizer_file(folder, tokenizer);
-    if (has_file(beside)) source = beside.string();
-  }
-  if (!source.empty()) {
-    ANEROID_ASSIGN(const std::string bytes, read_file(source));
-    return write_file_atomically(target, bytes);
-  }
-  // Learnt here: its pieces tell the merges and characters again.
-  ANEROID_ASSIGN(const auto documents, read_documents(options.data));
-  ANEROID_ASSIGN(const auto model,
-                 tokenizer::train_bpe(documents, tokenizer.vocab_size()));
-  return tokenizer::save_bpe(model, target);
+  const fs::path target = tokenizer_file(run, *start.tokenizer);
+  if (start.learnt) return tokenizer::save_bpe(*start.learnt, target);
+  return write_file_atomically(target, bytes);
 }
 
 Result<Start> fresh_start(const TrainOptions& options) {
@@ -102,13 +92,7 @@ Result<Start> fresh_start(const TrainOptions& options) {
     start.config = std::move(loaded.config);
     start.weights = std::move(loaded.weights);
   }
-  ANEROID_ASSIGN(
-      start.tokenizer,
-      fresh_tokenizer(options, start.config.vocab_size, !from_scratch));
-  if (from_scratch && start.tokenizer != nullptr && options.tokenizer.empty()) {
-    // A small text may have fewer pieces than the preset has room for.
-    start.config.vocab_size = start.tokenizer->vocab_size();
-  }
+  ANEROID_TRY(choose_tokenizer(options, !from_scratch, start));
   if (from_scratch) {
     start.weights = model::initialise(start.config, options.seed);
   }
@@ -133,6 +117,9 @@ Result<Start> resumed_start(TrainOptions& options, const CLI::App& command) {
   const int64_t steps = options.steps;
   ANEROID_TRY(restore(options, json["flags"], path.string()));
   if (command.count("--steps") > 0) options.steps = steps;
+  if (const Status sound = check(options); !sound) {
+    return input_error("run.config", path.string(), sound.error().message);
+  }
   Start start;
   ANEROID_ASSIGN(auto config,
                  model::config_from_json(json.value("model", nlohmann::json()),
@@ -269,21 +256,42 @@ void conclude(const TrainOptions& options, const train::RunSummary& summary,
   }
 }
 
-Status prepare_folder(const TrainOptions& options) {
-  const fs::path run(options.out);
-  ANEROID_TRY(make_folder(run));
-  if (options.resume || !has_file(config_path(run))) return {};
-  if (!options.overwrite) {
-    return usage_error(fmt::format(
-        "'{}' holds a run already: continue it with --resume, choose another "
-        "folder with --out, or replace it with --overwrite",
-        options.out));
+Status check_folder(const TrainOptions& options) {
+  if (options.resume || options.overwrite ||
+      !has_file(config_path(options.out))) {
+    return {};
   }
-  for (const fs::path& path :
-       {config_path(run), train::checkpoint_path(run), train::events_path(run),
-        run / "tokenizer.json", run / "tokenizer.model",
-        run / "tokenizer.bin"}) {
-    std::error_code error;
+  return usage_error(fmt::format(
+      "'{}' holds a run already: continue it with --resume, choose another "
+      "folder with --out, or replace it with --overwrite",
+      options.out));
+}
+
+// What a killed process left half-written; and, before a new run is put in its
+// place, the old one.
+Status clean_folder(const TrainOptions& options) {
+  const fs::path run(options.out);
+  std::vector<fs::path> files;
+  std::error_code error;
+  for (const fs::path& ours : {config_path(run), train::checkpoint_path(run),
+                               train::events_path(run)}) {
+    const std::string prefix = ours.filename().string() + ".tmp-";
+    for (const auto& entry : fs::directory_iterator(run, error)) {
+      if (entry.path().filename().string().starts_with(prefix)) {
+        files.push_back(entry.path());
+      }
+    }
+    if (error) return input_error("file", run.string(), error.message());
+  }
+  if (!options.resume) {
+    for (const fs::path& path :
+         {config_path(run), train::checkpoint_path(run),
+          train::events_path(run), run / "tokenizer.json",
+          run / "tokenizer.model", run / "tokenizer.bin"}) {
+      files.push_back(path);
+    }
+  }
+  for (const fs::path& path : files) {
     fs::remove(path, error);
     if (error) return input_error("file", path.string(), error.message());
   }
@@ -368,11 +376,19 @@ Result<int> train_in_folder(TrainOptions& options, Start start) {
     ANEROID_TRY(train::resume(std::move(*start.checkpoint), *trainer, loader));
   }
   const int64_t done = trainer->state().step;
+  if (done > options.steps) {
+    return usage_error(fmt::format("--steps is {}; the run has made {} already",
+                                   options.steps, done));
+  }
 
-  if (!options.resume) {
-    if (start.tokenizer != nullptr) {
-      ANEROID_TRY(keep_tokenizer(options, *start.tokenizer, run));
-    }
+  std::string tokenizer_bytes;  // the file may be the old run's
+  if (!start.tokenizer_source.empty()) {
+    ANEROID_ASSIGN(tokenizer_bytes, read_file(start.tokenizer_source));
+  }
+  // From here on the new run can start: the old one may go.
+  ANEROID_TRY(clean_folder(options));
+  if (!options.resume && start.tokenizer != nullptr) {
+    ANEROID_TRY(keep_tokenizer(start, tokenizer_bytes, run));
   }
   const nlohmann::json kept = {{"flags", to_json(options)},
                                {"model", model::to_json(start.config)}};
@@ -413,9 +429,12 @@ struct TrainRequest {
 Result<int> run_train(const TrainRequest& request) {
   TrainOptions options = request.options;
   ANEROID_TRY(check(options));
+  if (options.resume && options.overwrite) {
+    return usage_error("--resume and --overwrite contradict each other");
+  }
   ANEROID_TRY(make_folder(options.out));
   ANEROID_ASSIGN(const FolderLock lock, FolderLock::acquire(options.out));
-  ANEROID_TRY(prepare_folder(options));
+  ANEROID_TRY(check_folder(options));
   auto start = options.resume ? resumed_start(options, *request.command)
                               : fresh_start(options);
   if (!start) return tl::unexpected(start.error());
@@ -434,8 +453,8 @@ void setup_train(CLI::App& command, Action& chosen) {
            "finishes the step and writes a checkpoint.",
            "  aneroid train\n"
            "  aneroid train --data my.txt --out runs/mine --steps 2000\n"
-           "  aneroid train --model stories15m --data tinystories.bin "
-           "--tokenizer tokenizer.model --lr 5e-4\n"
+           "  aneroid train --model stories15m --data tiny.bin "
+           "--tokenizer tokenizer.model\n"
            "  aneroid train --out runs/mine --resume\n");
   add_train_options(command, request->options);
 }

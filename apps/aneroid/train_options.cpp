@@ -1,6 +1,8 @@
 #include "apps/aneroid/train_options.h"
 
 #include <cmath>
+#include <limits>
+#include <type_traits>
 
 #include <fmt/format.h>
 
@@ -52,20 +54,34 @@ Status restore(TrainOptions& options, const nlohmann::json& json,
                const std::string& place) {
   Status status;
   for_each_kept(options, [&](const char* name, auto& field) {
-    const auto found = json.find(name);
-    const bool text =
-        std::is_same_v<std::decay_t<decltype(field)>, std::string>;
     if (!status) return;
-    if (found == json.end() || found->is_string() != text ||
-        (!text && !found->is_number())) {
-      status = input_error("run.config", place,
-                           fmt::format("flag '{}' is missing or of the wrong "
-                                       "kind; the run cannot be resumed",
-                                       name));
-      return;
+    using Field = std::decay_t<decltype(field)>;
+    const auto found = json.find(name);
+    bool good = found != json.end();
+    if constexpr (std::is_same_v<Field, std::string>) {
+      good = good && found->is_string();
+    } else if constexpr (std::is_integral_v<Field>) {
+      good = good && found->is_number_integer() &&
+             (found->is_number_unsigned() ||
+              (std::is_signed_v<Field> && *found < 0)) &&
+             *found <= std::numeric_limits<Field>::max();
+    } else {
+      good = good && found->is_number();
     }
-    found->get_to(field);
+    if (good) {
+      found->get_to(field);
+    } else {
+      status = input_error("run.config", place,
+                           fmt::format("flag '{}' is missing, of the wrong "
+                                       "kind or out of range; the run cannot "
+                                       "be resumed",
+                                       name));
+    }
   });
+  if (!status) return status;
+  if (Status sound = check(options); !sound) {
+    return input_error("run.config", place, sound.error().message);
+  }
   return status;
 }
 
@@ -89,6 +105,11 @@ Status check(const TrainOptions& options) {
       {"--steps", static_cast<double>(options.steps), 1, 1e9},
       {"--accum", static_cast<double>(options.accumulation), 1, 1e5},
       {"--warmup", static_cast<double>(options.warmup), 0, 1e9},
+      {"--loss-scale-growth", static_cast<double>(options.loss_scale_growth), 0,
+       1e9},
+      {"--validate-every", static_cast<double>(options.validate_every), 0, 1e9},
+      {"--checkpoint-every", static_cast<double>(options.checkpoint_every), 0,
+       1e9},
   };
   for (const Row& row : rows) {
     if (!(row.value >= row.low && row.value <= row.high)) {

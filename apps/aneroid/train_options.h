@@ -24,17 +24,17 @@ struct TrainOptions {
   std::string data;  // empty: the built-in stories
   std::string tokenizer;
   int64_t sequence = 0;  // 0: the model's, at most 256
-  int64_t steps = 600;
+  int64_t steps = 1200;
   int64_t accumulation = 4;
-  double lr = 3e-3;
+  double lr = 2e-3;
   double min_lr = 0.1;  // fraction of lr
-  int64_t warmup = 40;
+  int64_t warmup = 60;
   double beta1 = 0.9;
   double beta2 = 0.95;
   double epsilon = 1e-8;
   double weight_decay = 0.1;
   double clip = 1.0;
-  double loss_scale = 65536;
+  double loss_scale = 8192;
   int loss_scale_growth = 200;
   double validation = 0.05;
   int64_t validate_every = 100;

@@ -257,6 +257,18 @@ TEST_F(Train, OverwritesOnlyWhenTheNewRunCanStart) {
   }
 }
 
+TEST_F(Train, ReplacesTheRunItGoesOnFrom) {
+  const std::string run = trained();
+  const std::string tokenizer = read(own_tokenizer());
+  const Json said = Json::parse(expect_good(
+      {"train", "--model", run, "--out", run, "--overwrite", "--steps", "2",
+       "--seq", "16", "--accum", "1", "--threads", "1", "--json"}));
+  EXPECT_EQ(said["steps"], 2);
+  EXPECT_TRUE(read(own_tokenizer()) == tokenizer);
+  expect_good(
+      {"eval", "--model", run, "--data", stories(), "--max-tokens", "50"});
+}
+
 TEST_F(Train, RefusesNumbersThatCannotBeMeant) {
   const std::pair<const char*, const char*> bad[] = {
       {"--steps", "0"},
@@ -305,12 +317,15 @@ TEST_F(Train, RefusesUnknownDevices) {
 }
 
 TEST_F(Train, NamesADivergingStep) {
+  // Without loss scaling nothing skips the first absurd update.
   const Outcome outcome =
-      run(train({"--steps", "20", "--lr", "1000", "--warmup", "0"}));
-  EXPECT_NE(outcome.exit_code, 0);
-  EXPECT_NE(outcome.err.find("error [train.diverged]: the loss is "),
+      run(train({"--steps", "20", "--lr", "1000", "--loss-scale", "1"}));
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_NE(outcome.err.find("step 2: error [train.diverged]: the loss is "),
             std::string::npos)
       << outcome.err;
+  EXPECT_NE(read(path("run/events.jsonl")).find("\"reason\":\"error\""),
+            std::string::npos);
 }
 
 TEST_F(Train, ResumesOnlyWhatItBegan) {
@@ -387,10 +402,16 @@ TEST_F(Generate, SeedDecidesTheText) {
 }
 
 TEST_F(Generate, EndsAtTheLastPosition) {
-  const Json said =
-      Json::parse(expect_good({"generate", "--model", trained(), "--json"}));
+  // With <s> and the space in front these fill all 64 positions: what follows
+  // the last of them is still told.
+  const Words words = {"generate",      "--model", trained(), "--json",
+                       "--temperature", "0",       "--prompt"};
+  const std::string prompt(62, 'z');
+  const Json said = Json::parse(expect_good(words + Words{prompt}));
+  EXPECT_EQ(said["prompt_tokens"], 64);
+  EXPECT_EQ(said["tokens"], 1);
   EXPECT_EQ(said["stop"], "context");
-  EXPECT_EQ(said["tokens"], 64);
+  expect_refusal(words + Words{prompt + "z"}, 2, "has 65 tokens; 1 to 64 fit");
 }
 
 TEST_F(Generate, RefusesWhatItCannotContinue) {
