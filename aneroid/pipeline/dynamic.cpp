@@ -317,7 +317,15 @@ Status Dynamic::Impl::layer_backward(size_t l, const GradientSink& sink,
   const auto layer = static_cast<int64_t>(l);
   const auto weight = [&](std::string_view role, const BlockView& dy,
                           const BlockView& x) {
+    enter(Part::kGradients);
     sink.weight({parameter(role, layer), 0, dy, x});
+    enter(Part::kSurfaces);
+  };
+  const auto gain = [&](std::string_view role, const BlockView& dxn,
+                        const BlockView& x) {
+    enter(Part::kGradients);
+    sink.gain({parameter(role, layer), dxn, x});
+    enter(Part::kSurfaces);
   };
 
   // ffn_bwd's dy is in place; the rest of its input comes from the forward.
@@ -331,8 +339,8 @@ Status Dynamic::Impl::layer_backward(size_t l, const GradientSink& sink,
   const BlockView xn2 = ffn_fwd.output_view(l, "xn2");
   weight("gate_proj", ffn_bwd.output_view(l, "dh1"), xn2);
   weight("up_proj", ffn_bwd.output_view(l, "dh3"), xn2);
-  sink.gain({parameter("post_attention_layernorm", layer),
-             ffn_bwd.output_view(l, "dxn2"), attn_fwd.output_view(l, "x2")});
+  gain("post_attention_layernorm", ffn_bwd.output_view(l, "dxn2"),
+       attn_fwd.output_view(l, "x2"));
 
   carry(ffn_bwd, l, "dx2", attn_bwd, l, "dx2");
   copy_rows(attn_bwd.input(l, "x"), attn_fwd.input(l, "x"), config.hidden_size,
@@ -348,8 +356,8 @@ Status Dynamic::Impl::layer_backward(size_t l, const GradientSink& sink,
   weight("q_proj", attn_bwd.output_view(l, "dq"), xn);
   weight("k_proj", attn_bwd.output_view(l, "dk"), xn);
   weight("v_proj", attn_bwd.output_view(l, "dv"), xn);
-  sink.gain({parameter("input_layernorm", layer),
-             attn_bwd.output_view(l, "dxn"), attn_fwd.input_view(l, "x")});
+  gain("input_layernorm", attn_bwd.output_view(l, "dxn"),
+       attn_fwd.input_view(l, "x"));
   return {};
 }
 
@@ -370,6 +378,7 @@ Status Dynamic::backward(const GradientSink& sink, std::vector<float>* dx,
     BlockView dlogits = m.cls_bwd.input_view(t, "dlogits");
     // The last tile is padded beyond the vocabulary.
     dlogits.rows = std::min(dlogits.rows, m.config.vocab_size - first);
+    enter(Part::kGradients);
     sink.weight(
         {classifier, first, dlogits, m.final_norm_fwd.output_view(0, "xf")});
     enter(Part::kEngineBackward);

@@ -23,7 +23,12 @@
 namespace aneroid::pipeline {
 
 // Where wall time goes, as the pipeline's owner wants to account for it.
-enum class Part : uint8_t { kEngineForward, kEngineBackward, kSurfaces };
+enum class Part : uint8_t {
+  kEngineForward,
+  kEngineBackward,
+  kSurfaces,   // moving data between programs
+  kGradients,  // telling the sink, which may make the caller wait
+};
 using Account = std::function<void(Part)>;  // called when the part begins
 
 struct DynamicOptions {

@@ -32,6 +32,8 @@ class PartClock {
           return enter("engine_backward");
         case pipeline::Part::kSurfaces:
           return enter("surfaces");
+        case pipeline::Part::kGradients:
+          return enter("weight_gradients");
       }
     };
   }
