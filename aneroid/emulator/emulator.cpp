@@ -36,7 +36,7 @@ class EmulatedExecutable final : public device::Executable {
       : name_(std::move(name)),
         signature_(std::move(signature)),
         plan_(std::move(plan)),
-        chip_(std::move(chip)),
+        chip_(chip),
         options_(options),
         memory_(make_run_memory(plan_, options.pool->threads())) {}
 

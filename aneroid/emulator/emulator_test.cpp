@@ -17,7 +17,9 @@ namespace {
 using mil::Builder;
 using mil::Var;
 
-mil::Type fp16(Shape shape) { return mil::tensor(DataType::kFp16, shape); }
+mil::Type fp16(Shape shape) {
+  return mil::tensor(DataType::kFp16, std::move(shape));
+}
 
 std::unique_ptr<device::Device> open(cpu::ThreadPool& pool, Numerics numerics,
                                      EmulatorOptions options = {}) {

@@ -666,6 +666,7 @@ Status Lowering::interpret(const mil::Operation& operation) {
   program->functions.push_back(std::move(function));
   step.program = std::move(program);
   std::vector<const Slot*> borrowed;
+  borrowed.reserve(reads.size());
   for (const Slot& slot : reads) borrowed.push_back(&slot);
   const std::vector<InterpretStep::Port> outputs = step.outputs;
   add_step({operation.op, std::move(step)}, borrowed);

@@ -1,7 +1,6 @@
 #include "aneroid/emulator/placement.h"
 
 #include <algorithm>
-#include <ranges>
 
 namespace aneroid::emulator {
 namespace {
@@ -89,8 +88,9 @@ Placements place_results(const mil::Function& function,
     offer(signature.outputs[i].name,
           dense_view(output_buffers[i], signature.outputs[i].shape));
   }
-  for (const mil::Operation& operation :
-       function.body.operations | std::views::reverse) {
+  const std::vector<mil::Operation>& operations = function.body.operations;
+  for (auto next = operations.rbegin(); next != operations.rend(); ++next) {
+    const mil::Operation& operation = *next;
     if (operation.outputs.size() != 1 ||
         !placeable(operation.outputs[0].name)) {
       continue;

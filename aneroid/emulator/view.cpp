@@ -80,7 +80,7 @@ View broadcast_view(const View& view, const Shape& dims) {
   return result;
 }
 
-void coalesce(Shape& dims, std::vector<Shape*> strides) {
+void coalesce(Shape& dims, const std::vector<Shape*>& strides) {
   size_t kept = 0;
   for (size_t i = 0; i < dims.size(); ++i) {
     if (dims[i] == 1) continue;

@@ -36,6 +36,6 @@ View broadcast_view(const View& view, const Shape& dims);
 
 // Drops size-1 dimensions and merges neighbours that step as one. The order
 // of the elements does not change. A scalar becomes no dimensions.
-void coalesce(Shape& dims, std::vector<Shape*> strides);
+void coalesce(Shape& dims, const std::vector<Shape*>& strides);
 
 }  // namespace aneroid::emulator

@@ -14,6 +14,7 @@ Result<double> LossEvaluator::run(pipeline::Dynamic& pipeline,
   clock.enter("loss");
   const auto tiles_of = [&](const std::vector<pipeline::Dynamic::Tile>& from) {
     std::vector<cpu::LogitTile> tiles;
+    tiles.reserve(from.size());
     for (const auto& tile : from) {
       tiles.push_back({tile.data, tile.storage, tile.row_stride});
     }
