@@ -353,7 +353,7 @@ TEST_F(Train, ResumesOnlyWhatItBegan) {
 TEST_F(Train, ResumesWithSoundFlagsOnly) {
   trained();
   expect_no_resuming("\"beta1\": 0.9", "\"beta1\": 2", 3, "beta1");
-  expect_no_resuming("\"lr\": 0.003", "\"lr\": -1e300", 3, "lr");
+  expect_no_resuming("\"lr\": 0.002", "\"lr\": -1e300", 3, "lr");
   expect_no_resuming("\"accum\": 1", "\"accum\": 1e300", 3, "accum");
   expect_no_resuming("\"loss_scale_growth\": 200",
                      "\"loss_scale_growth\": 5000000000", 3,
