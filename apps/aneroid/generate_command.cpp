@@ -79,7 +79,10 @@ Result<Outcome> generate(const GenerateOptions& options,
     }
   }
   emit(decoder.finish());
-  if (!options.json) print("\n");
+  if (!options.json) {
+    print("\n");
+    std::fflush(stdout);  // before the figures on stderr
+  }
   outcome.decode_ms = decode.milliseconds();
   return outcome;
 }
