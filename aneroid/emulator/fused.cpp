@@ -101,16 +101,13 @@ struct UnaryRow {
 constexpr std::array kUnary = {
     UnaryRow{Code::kCopy, cpu::UnaryOp::kCopy},
     UnaryRow{Code::kSqrt, cpu::UnaryOp::kSqrt},
-    UnaryRow{Code::kRsqrt, cpu::UnaryOp::kRsqrt},
     UnaryRow{Code::kExp, cpu::UnaryOp::kExp},
-    UnaryRow{Code::kLog, cpu::UnaryOp::kLog},
     UnaryRow{Code::kAbs, cpu::UnaryOp::kAbs},
     UnaryRow{Code::kSquare, cpu::UnaryOp::kSquare},
     UnaryRow{Code::kSigmoid, cpu::UnaryOp::kSigmoid},
     UnaryRow{Code::kSilu, cpu::UnaryOp::kSilu},
     UnaryRow{Code::kTanh, cpu::UnaryOp::kTanh},
     UnaryRow{Code::kRelu, cpu::UnaryOp::kRelu},
-    UnaryRow{Code::kGelu, cpu::UnaryOp::kGelu},
     UnaryRow{Code::kErf, cpu::UnaryOp::kErf},
 };
 struct BinaryRow {
