@@ -17,6 +17,7 @@
 #include "aneroid/base/half.h"
 #include "aneroid/cpu/gemm.h"
 #include "aneroid/cpu/thread_pool.h"
+#include "aneroid/numerics/matrix.h"
 #include "bench/fma_ceiling.h"
 
 namespace aneroid::bench {
@@ -70,7 +71,11 @@ double median(std::vector<double>& values) {
   return *middle;
 }
 
-void run(benchmark::State& state, const Product& product, int threads) {
+// fp32 sums, or the engine's own arithmetic.
+enum class Arithmetic { kFast, kExact };
+
+void run(benchmark::State& state, const Product& product, int threads,
+         Arithmetic arithmetic) {
   using cpu::Storage;
   const auto& [m, n, k] = product.shape;
   const bool forward = product.kind == Kind::kForward;
@@ -97,6 +102,8 @@ void run(benchmark::State& state, const Product& product, int threads) {
   cpu::ThreadPool pool(threads);
   cpu::GemmScratch scratch;
   scratch.reserve(product.shape, options.accumulate, threads);
+  numerics::MatrixScratch exact_scratch;
+  numerics::MatrixStatistics used;
   const double operations =
       2e-9 * static_cast<double>(product.count * m * n * k);
   std::vector<double> rates;
@@ -110,13 +117,23 @@ void run(benchmark::State& state, const Product& product, int threads) {
       state.ResumeTiming();
     }
     const double start = own_seconds(threads);
-    cpu::gemm(pool, scratch, product.shape, ma, mb, mc, options, batch);
+    if (arithmetic == Arithmetic::kExact) {
+      used = numerics::matrix_product(pool, exact_scratch, product.shape, ma,
+                                      mb, mc, batch);
+    } else {
+      cpu::gemm(pool, scratch, product.shape, ma, mb, mc, options, batch);
+    }
     const double seconds = own_seconds(threads) - start;
     since_probe += seconds;
     rates.push_back(operations / seconds);
   }
   const double best = *std::max_element(rates.begin(), rates.end());
   const double middle = median(rates);
+  if (arithmetic == Arithmetic::kExact) {
+    const auto blocks = static_cast<double>(used.narrow + used.wide);
+    state.counters["narrow_%"] =
+        100 * static_cast<double>(used.narrow) / blocks;
+  }
   state.counters["GFLOP/s"] = middle;
   state.counters["ceiling"] = ceiling;
   state.counters["best_%"] = 100 * best / ceiling;
@@ -132,10 +149,19 @@ void register_all() {
           std::to_string(product.shape.k) +
           (product.count > 1 ? "/batch:" + std::to_string(product.count) : "") +
           "/threads:" + std::to_string(threads);
-      benchmark::RegisterBenchmark(name.c_str(), [&product, threads](
-                                                     benchmark::State& state) {
-        run(state, product, threads);
-      })->UseRealTime();
+      const auto add = [&](const std::string& full, Arithmetic arithmetic) {
+        benchmark::RegisterBenchmark(
+            full.c_str(),
+            [&product, threads, arithmetic](benchmark::State& state) {
+              run(state, product, threads, arithmetic);
+            })
+            ->UseRealTime();
+      };
+      add(name, Arithmetic::kFast);
+      // Weight gradients are never the engine's.
+      if (product.kind != Kind::kWeight) {
+        add("exact/" + name, Arithmetic::kExact);
+      }
     }
   }
 }

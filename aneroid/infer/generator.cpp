@@ -9,17 +9,12 @@
 namespace aneroid::infer {
 namespace {
 
-pipeline::SurfaceMatrix surface_of(const pipeline::BlockView& block) {
-  auto* data = static_cast<const std::byte*>(block.matrix.data);
-  return {const_cast<std::byte*>(data),  // NOLINT: only read
-          block.matrix.storage, block.matrix.row_stride};
-}
-
 // cache[t, c] = block[c, t]
 void fill_cache(const pipeline::BlockView& block, int64_t positions,
                 float* cache) {
   std::vector<float> rows(static_cast<size_t>(block.rows * positions));
-  read_rows(surface_of(block), rows.data(), positions, block.rows, positions);
+  pipeline::read_rows(block.matrix, rows.data(), positions, block.rows,
+                      positions);
   for (int64_t c = 0; c < block.rows; ++c) {
     for (int64_t t = 0; t < positions; ++t) {
       cache[t * block.rows + c] = rows[static_cast<size_t>(c * positions + t)];

@@ -169,6 +169,7 @@ TEST(Stack, AddsAnAxis) {
 
 std::vector<mil::Type> fp32_types(const std::vector<Shape>& shapes) {
   std::vector<mil::Type> types;
+  types.reserve(shapes.size());
   for (const Shape& shape : shapes) {
     types.push_back(mil::tensor(DataType::kFp32, shape));
   }

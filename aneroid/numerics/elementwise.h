@@ -5,6 +5,7 @@
 // infinity or a NaN. Every result is such a number again.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -34,6 +35,11 @@ void decode(const Half* src, float* dst, size_t n);
 void encode(const float* src, Half* dst, size_t n);
 // dst[i] = written(src[i]) for fp32 values that need not be fp16 yet.
 void round_to_written(const float* src, float* dst, size_t n);
+
+// dst[i] = values[a[i]]: a function known for every fp16 pattern; dst may be
+// a.
+void apply(const std::array<Half, 65536>& values, const float* a, float* dst,
+           size_t n);
 
 // A sum in fp16: each step rounds, so integers are exact up to 2048 only.
 // Rule N10; that the order is the one of memory is an assumption.

@@ -90,13 +90,12 @@ void MatrixScratch::reserve(const cpu::GemmShape& shape, int threads) {
   // A round holds at most kRoundElements, or one panel; its depth is padded to
   // whole blocks at the worst.
   const auto elements =
-      static_cast<size_t>(std::max(2 * kRoundElements, depth * panel) + panel);
-  if (packed_b.size() < elements) packed_b.resize(elements);
+      static_cast<size_t>(std::max(kRoundElements, depth * panel));
+  packed_b_.grow(elements);
   // A panel takes part with at least one K value per block.
-  const size_t norms = elements / static_cast<size_t>(panel) + 1;
-  if (column_norms.size() < norms) column_norms.resize(norms);
-  const size_t bytes = static_cast<size_t>(threads) * sizeof(WorkerMemory) + 64;
-  if (workers.size() < bytes) workers.resize(bytes);
+  column_norms_.grow(elements / static_cast<size_t>(panel) + 1);
+  workers_.grow(static_cast<size_t>(threads) * sizeof(WorkerMemory) +
+                alignof(WorkerMemory));
 }
 
 float* MatrixPlan::panel_of(int64_t product, int64_t block,
@@ -124,10 +123,10 @@ MatrixPlan MatrixPlan::make(MatrixScratch& scratch, const cpu::GemmShape& shape,
   plan.geometry = kernel_geometry();
   store_along_rows(plan);
   choose_tiles(plan, threads);
-  plan.packed_b = scratch.packed_b.data();
-  plan.column_norms = scratch.column_norms.data();
-  void* memory = scratch.workers.data();
-  size_t space = scratch.workers.size();
+  plan.packed_b = scratch.packed_b_.data.get();
+  plan.column_norms = scratch.column_norms_.data.get();
+  void* memory = scratch.workers_.data.get();
+  size_t space = scratch.workers_.size;
   std::align(alignof(WorkerMemory), sizeof(WorkerMemory), memory, space);
   plan.workers = static_cast<WorkerMemory*>(memory);
   for (int i = 0; i < threads; ++i) plan.workers[i].counts = {};

@@ -10,7 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <vector>
+#include <memory>
 
 #include "aneroid/base/half.h"
 #include "aneroid/cpu/gemm.h"
@@ -35,9 +35,20 @@ class MatrixScratch {
 
  private:
   friend struct MatrixPlan;
-  std::vector<float> packed_b;
-  std::vector<float> column_norms;
-  std::vector<std::byte> workers;
+  // Grows without initialising: most of it may never be touched.
+  template <typename T>
+  struct Memory {
+    std::unique_ptr<T[]> data;
+    size_t size = 0;
+    void grow(size_t wanted) {
+      if (wanted <= size) return;
+      data = std::make_unique_for_overwrite<T[]>(wanted);
+      size = wanted;
+    }
+  };
+  Memory<float> packed_b_;
+  Memory<float> column_norms_;
+  Memory<std::byte> workers_;
 };
 
 // What was used to compute the register blocks of C, over K blocks, for tests

@@ -34,8 +34,8 @@
 #include <numeric>
 
 #include "aneroid/cpu/gemm_pack-inl.h"
-#include "aneroid/cpu/simd-inl.h"
 #include "aneroid/numerics/decode.h"
+#include "aneroid/numerics/simd-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace aneroid::numerics {
@@ -86,26 +86,9 @@ int64_t group_stride(int64_t k_count) {
 
 // ---- Packing ---------------------------------------------------------------
 
-// Numbers for infinities and NaN, +0 for -0: decode().
-HWY_INLINE hn::Vec<Floats> decoded(Floats d, hn::Vec<Floats> value) {
-  const hn::RebindToUnsigned<Floats> du;
-  const auto bits = hn::BitCast(du, value);
-  const auto magnitude = hn::And(bits, hn::Set(du, 0x7FFFFFFFU));
-  const auto mantissa = hn::And(bits, hn::Set(du, 0x7FFFFFU));
-  const auto special = hn::Gt(magnitude, hn::Set(du, 0x7F7FFFFFU));
-  const auto quiet = hn::IfThenElseZero(hn::Ne(mantissa, hn::Zero(du)),
-                                        hn::Set(du, 0x400000U));
-  constexpr uint32_t kExponent = (127U + 16U) << 23;
-  const auto number =
-      hn::Or(hn::Or(mantissa, quiet),
-             hn::Or(hn::Set(du, kExponent), hn::Xor(bits, magnitude)));
-  return hn::Add(hn::BitCast(d, hn::IfThenElse(special, number, bits)),
-                 hn::Zero(d));
-}
-
 void round_to_half(float* values, int64_t count) {
   for (int64_t i = 0; i < count; ++i) {
-    values[i] = written(static_cast<double>(values[i]));
+    values[i] = numerics::written(static_cast<double>(values[i]));
   }
 }
 

@@ -392,6 +392,7 @@ Status Dynamic::backward(const GradientSink& sink, std::vector<float>* dx,
   write_rows(m.final_norm_bwd.input(0, "dxf"), m.activations.data(), s, d, s);
   copy_rows(m.final_norm_bwd.input(0, "x"), m.final_norm_fwd.input(0, "x"), d,
             s);
+  enter(Part::kGradients);
   sink.gain({m.parameter("norm"), m.final_norm_bwd.input_view(0, "dxf"),
              m.final_norm_fwd.input_view(0, "x")});
   enter(Part::kEngineBackward);

@@ -61,15 +61,18 @@ void write_transposed(const SurfaceMatrix& dst, const float* src,
   }
 }
 
-void read_rows(const SurfaceMatrix& src, float* dst, int64_t dst_stride,
-               int64_t rows, int64_t columns) {
+void read_rows(const cpu::ConstMatrix& src, float* dst, int64_t dst_stride,
+               int64_t rows, int64_t columns, int64_t first_row) {
+  assert(src.col_stride == 1);
+  const auto n = static_cast<size_t>(columns);
   for (int64_t r = 0; r < rows; ++r) {
-    const auto n = static_cast<size_t>(columns);
+    const int64_t from = (first_row + r) * src.row_stride;
+    float* const to = dst + r * dst_stride;
     if (src.storage == cpu::Storage::kHalf) {
-      cpu::to_float(reinterpret_cast<const Half*>(src.at(r, 0)),
-                    dst + r * dst_stride, n);
+      cpu::to_float(static_cast<const Half*>(src.data) + from, to, n);
     } else {
-      std::memcpy(dst + r * dst_stride, src.at(r, 0), n * sizeof(float));
+      std::memcpy(to, static_cast<const float*>(src.data) + from,
+                  n * sizeof(float));
     }
   }
 }

@@ -30,7 +30,7 @@ std::vector<Event> one_of_each() {
 }
 
 TEST(Events, EachKindRoundTrips) {
-  const char* const kNames[] = {
+  constexpr const char* kNames[] = {
       "run", "step", "validation", "checkpoint", "sample", "overflow", "end"};
   size_t i = 0;
   for (const Event& event : one_of_each()) {

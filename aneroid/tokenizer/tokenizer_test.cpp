@@ -1,7 +1,7 @@
 #include "aneroid/tokenizer/tokenizer.h"
 
-#include <chrono>
 #include <algorithm>
+#include <chrono>
 #include <map>
 
 #include <gtest/gtest.h>

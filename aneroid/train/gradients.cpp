@@ -7,17 +7,6 @@
 #include "aneroid/pipeline/surface_io.h"
 
 namespace aneroid::train {
-namespace {
-
-pipeline::SurfaceMatrix row_of(const pipeline::BlockView& block, int64_t row) {
-  auto* data = static_cast<const std::byte*>(block.matrix.data);
-  const pipeline::SurfaceMatrix whole{const_cast<std::byte*>(data),  // NOLINT
-                                      block.matrix.storage,
-                                      block.matrix.row_stride};
-  return {whole.at(row, 0), whole.storage, whole.row_stride};
-}
-
-}  // namespace
 
 void gain_gradient(const pipeline::GainGradient& gradient, double epsilon,
                    bool add, float* result) {
@@ -27,15 +16,16 @@ void gain_gradient(const pipeline::GainGradient& gradient, double epsilon,
   std::vector<float> x(static_cast<size_t>(columns));
   std::vector<float> dxn(static_cast<size_t>(columns));
   for (int64_t c = 0; c < channels; ++c) {
-    read_rows(row_of(gradient.x, c), x.data(), columns, 1, columns);
+    pipeline::read_rows(gradient.x.matrix, x.data(), columns, 1, columns, c);
     for (size_t t = 0; t < x.size(); ++t) r[t] += double{x[t]} * x[t];
   }
   for (double& value : r) {
     value = 1.0 / std::sqrt(value / static_cast<double>(channels) + epsilon);
   }
   for (int64_t c = 0; c < channels; ++c) {
-    read_rows(row_of(gradient.x, c), x.data(), columns, 1, columns);
-    read_rows(row_of(gradient.dxn, c), dxn.data(), columns, 1, columns);
+    pipeline::read_rows(gradient.x.matrix, x.data(), columns, 1, columns, c);
+    pipeline::read_rows(gradient.dxn.matrix, dxn.data(), columns, 1, columns,
+                        c);
     double sum = 0;
     for (size_t t = 0; t < x.size(); ++t) sum += double{dxn[t]} * x[t] * r[t];
     result[c] = static_cast<float>(sum) + (add ? result[c] : 0.0F);
