@@ -52,6 +52,21 @@ class Surface {
   virtual DataType storage() const = 0;
 };
 
+// How long a chip would take for one run, predicted: nothing here is measured.
+struct PredictedTime {
+  struct Op {
+    std::string name;
+    double microseconds = 0;
+    std::string bound;  // "compute", "weights", ...: what it waits for
+  };
+  std::string chip;         // "m4"
+  double microseconds = 0;  // the call, overhead included
+  std::vector<Op> ops;      // of the engine alone
+  // How good such predictions are: "model error: median 6 % of 33 rows (m4,
+  // conv)", or "no basis". Show it wherever the time is shown.
+  std::string basis;
+};
+
 // Compiled and loaded; unloads when destroyed. Keeps what it needs of the
 // device alive. run() calls of one Executable must not overlap.
 class Executable {
@@ -65,12 +80,14 @@ class Executable {
   // must check: after an error the outputs hold old data.
   virtual Status run(std::span<Surface* const> inputs,
                      std::span<Surface* const> outputs) = 0;
+  // Null on a chip, whose time can be measured, and where nothing is known.
+  virtual const PredictedTime* predicted() const { return nullptr; }
 };
 
 struct DeviceInfo {
   std::string name;      // "emulator"
   std::string chip;      // "m4"
-  std::string numerics;  // "reference", "fast"; "engine" on a chip
+  std::string numerics;  // "reference", "fast", "exact"; "engine" on a chip
   DataType storage = DataType::kFp16;  // see Surface::storage
   bool is_chip = false;                // measured times are chip times
   bool can_reload_weights = false;     // rule C082: frozen at compile

@@ -32,6 +32,7 @@ std::vector<int> buffers_of(const Step& step) {
                  },
                  [&](const GemmStep& s) {
                    ids = {s.a_buffer, s.b_buffer, s.c_buffer};
+                   if (s.bias_buffer >= 0) ids.push_back(s.bias_buffer);
                  },
                  [&](const ColumnReduceStep& s) {
                    ids = {s.in.buffer, s.out.buffer};

@@ -58,8 +58,9 @@ Result<const interp::HostTensor*> Constants::folded(const std::string& name) {
     return known == folded_.end() ? nullptr : &known->second;
   };
   interp::Options options;
-  options.rounding = numerics_ == Numerics::kFast ? interp::Rounding::kFp16
-                                                  : interp::Rounding::kFp32;
+  options.rounding = numerics_ != Numerics::kReference
+                         ? interp::Rounding::kFp16
+                         : interp::Rounding::kFp32;
   ANEROID_ASSIGN(auto results, interp::evaluate_op(*definition, symbols_,
                                                    lookup, weights_, options));
   for (size_t i = 0; i < results.size(); ++i) {

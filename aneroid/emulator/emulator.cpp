@@ -9,10 +9,12 @@
 #include "aneroid/emulator/placement.h"
 #include "aneroid/emulator/planner.h"
 #include "aneroid/emulator/run.h"
+#include "aneroid/emulator/silent.h"
 #include "aneroid/mil/ir.h"
 #include "aneroid/mil/text.h"
 #include "aneroid/mil/verifier.h"
 #include "aneroid/target/target.h"
+#include "aneroid/target/timing.h"
 
 namespace aneroid::emulator {
 namespace {
@@ -29,20 +31,36 @@ class EmulatedSurface final : public device::Surface {
   std::vector<std::byte> bytes_;
 };
 
+target::CheckOptions rules_of(const EmulatorOptions& options) {
+  return {.strict = options.strict, .faithful_silent = options.faithful_silent};
+}
+
 class EmulatedExecutable final : public device::Executable {
  public:
   EmulatedExecutable(std::string name, device::Signature signature, Plan plan,
-                     target::Chip chip, const EmulatorOptions& options)
+                     target::Chip chip,
+                     std::optional<device::PredictedTime> predicted,
+                     const EmulatorOptions& options)
       : name_(std::move(name)),
         signature_(std::move(signature)),
         plan_(std::move(plan)),
         chip_(chip),
+        predicted_(std::move(predicted)),
         options_(options),
-        memory_(make_run_memory(plan_, options.pool->threads())) {}
+        memory_(make_run_memory(plan_, options.pool->threads())) {
+    if (options.observe_products) {
+      memory_.observe_products = [this](const numerics::ProductCount& count) {
+        options_.observe_products(name_, count);
+      };
+    }
+  }
 
   const std::string& name() const override { return name_; }
   const device::Signature& signature() const override { return signature_; }
   const Plan& plan() const { return plan_; }
+  const device::PredictedTime* predicted() const override {
+    return predicted_ ? &*predicted_ : nullptr;
+  }
 
   Status run(std::span<device::Surface* const> inputs,
              std::span<device::Surface* const> outputs) override {
@@ -50,9 +68,16 @@ class EmulatedExecutable final : public device::Executable {
                    port_sizes(inputs, signature_.inputs, "input"));
     ANEROID_ASSIGN(const std::vector<uint64_t> output_sizes,
                    port_sizes(outputs, signature_.outputs, "output"));
-    ANEROID_TRY(target::check_surfaces({input_sizes, output_sizes}, chip_,
-                                       target::Path::kRaw,
-                                       {.strict = options_.strict}));
+    const target::SurfaceSizes sizes{input_sizes, output_sizes};
+    const target::CheckOptions rules = rules_of(options_);
+    ANEROID_TRY(
+        target::check_surfaces(sizes, chip_, target::Path::kRaw, rules));
+    if (options_.faithful_silent && gives_zeros(sizes, rules)) {
+      for (device::Surface* surface : outputs) {
+        std::ranges::fill(surface->bytes(), std::byte{0});
+      }
+      return {};
+    }
     for (size_t i = 0; i < plan_.buffers.size(); ++i) {
       const Buffer& buffer = plan_.buffers[i];
       if (buffer.place == Buffer::Place::kInput) {
@@ -65,6 +90,15 @@ class EmulatedExecutable final : public device::Executable {
   }
 
  private:
+  bool gives_zeros(const target::SurfaceSizes& sizes,
+                   const target::CheckOptions& rules) const {
+    const auto findings =
+        target::silent_findings(sizes, chip_, target::Path::kRaw, rules);
+    return std::ranges::any_of(findings, [](const auto& finding) {
+      return finding.rule->silent_effect == target::SilentEffect::kZeros;
+    });
+  }
+
   // Bytes of the surfaces as the chip would count them: the rules do not
   // depend on numerics.
   Result<std::vector<uint64_t>> port_sizes(
@@ -102,6 +136,7 @@ class EmulatedExecutable final : public device::Executable {
   device::Signature signature_;
   Plan plan_;
   target::Chip chip_;
+  std::optional<device::PredictedTime> predicted_;
   EmulatorOptions options_;
   RunMemory memory_;
 };
@@ -112,8 +147,8 @@ class Emulator final : public device::Device {
     info_.name = "emulator";
     info_.chip = options.chip;
     info_.numerics = name(options.numerics);
-    info_.storage =
-        options.numerics == Numerics::kFast ? DataType::kFp16 : DataType::kFp32;
+    info_.storage = options.numerics == Numerics::kReference ? DataType::kFp32
+                                                             : DataType::kFp16;
     info_.compile_budget = options.compile_budget;
   }
 
@@ -134,15 +169,23 @@ class Emulator final : public device::Device {
                    mil::parse(source.mil_text, source.name));
     ANEROID_TRY(first_of(mil::verify(program, source.name)));
     ANEROID_ASSIGN(const target::Chip chip, target::find_chip(options_.chip));
-    ANEROID_TRY(
-        first_of(target::check(program, chip, target::Path::kRaw,
-                               {.strict = options_.strict}, source.name)));
+    ANEROID_TRY(first_of(target::check(program, chip, target::Path::kRaw,
+                                       rules_of(options_), source.name)));
+    // What the chip would spend is no matter of what comes out.
+    std::optional<device::PredictedTime> predicted = predict(program, chip);
+    if (options_.faithful_silent) {
+      const std::vector<target::SilentFinding> findings =
+          target::silent_findings(program, chip, target::Path::kRaw,
+                                  rules_of(options_), source.name);
+      if (!findings.empty()) program = with_silent_effects(program, findings);
+    }
     ANEROID_ASSIGN(device::Signature signature, signature_of(program, source));
     ANEROID_ASSIGN(Plan plan, make_plan(program, signature, source.weights,
                                         options_.numerics));
     ++compiled_;
     return std::make_unique<EmulatedExecutable>(
-        source.name, std::move(signature), std::move(plan), chip, options_);
+        source.name, std::move(signature), std::move(plan), chip,
+        std::move(predicted), options_);
   }
 
   Result<std::unique_ptr<device::Surface>> allocate(DataType dtype,
@@ -174,6 +217,20 @@ class Emulator final : public device::Device {
       first.notes.push_back("also " + to_string(findings[i]));
     }
     return tl::unexpected(std::move(first));
+  }
+
+  static std::optional<device::PredictedTime> predict(
+      const mil::Program& program, const target::Chip& chip) {
+    const auto prediction = target::predict(program, chip);
+    if (!prediction) return std::nullopt;  // no such engine
+    device::PredictedTime predicted;
+    predicted.chip = chip.id;
+    predicted.microseconds = prediction->microseconds;
+    predicted.basis = to_string(prediction->basis);
+    for (const target::OpTime& op : prediction->ops) {
+      predicted.ops.push_back({op.op, op.microseconds, std::string(op.bound)});
+    }
+    return predicted;
   }
 
   // Ports in the engine's order: alphabetical, whatever the text says (C002).
@@ -227,16 +284,25 @@ class Emulator final : public device::Device {
 }  // namespace
 
 Result<Numerics> numerics_from_name(std::string_view wanted) {
-  for (const Numerics numerics : {Numerics::kReference, Numerics::kFast}) {
+  for (const Numerics numerics :
+       {Numerics::kReference, Numerics::kFast, Numerics::kExact}) {
     if (wanted == name(numerics)) return numerics;
   }
-  return fail(
-      ErrorKind::kUsage, "numerics", "",
-      fmt::format("unknown numerics '{}': use reference or fast", wanted));
+  return fail(ErrorKind::kUsage, "numerics", "",
+              fmt::format("unknown numerics '{}': use reference, fast or exact",
+                          wanted));
 }
 
 std::string_view name(Numerics numerics) {
-  return numerics == Numerics::kReference ? "reference" : "fast";
+  switch (numerics) {
+    case Numerics::kReference:
+      return "reference";
+    case Numerics::kFast:
+      return "fast";
+    case Numerics::kExact:
+      return "exact";
+  }
+  return "";
 }
 
 Result<std::unique_ptr<device::Device>> make_emulator(

@@ -2,27 +2,39 @@
 // chip refuses (target/), and computes by static plans.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "aneroid/base/diagnostic.h"
 #include "aneroid/cpu/thread_pool.h"
 #include "aneroid/device/device.h"
 #include "aneroid/emulator/plan.h"
+#include "aneroid/numerics/product_count.h"
 
 namespace aneroid::emulator {
+
+// Called in exact numerics after each matrix product of a run, with the
+// program's name.
+using ProductObserver = std::function<void(std::string_view program,
+                                           const numerics::ProductCount&)>;
 
 struct EmulatorOptions {
   std::string chip = "m4";
   Numerics numerics = Numerics::kFast;
   bool strict = false;       // contested rules count as well
   int compile_budget = 119;  // rule C090; 0 for no limit
+  // Where the chip silently gives wrong numbers: give those, where they are
+  // documented, instead of refusing.
+  bool faithful_silent = false;
+  ProductObserver observe_products = nullptr;  // counting costs time
   // Not owned; must outlive the device and its executables. The trainer
   // shares it, so that background work fills idle cores.
   cpu::ThreadPool* pool = nullptr;
 };
 
-// "reference" or "fast". Error: usage, with the names there are.
+// "reference", "fast" or "exact". Error: usage, with the names there are.
 Result<Numerics> numerics_from_name(std::string_view name);
 std::string_view name(Numerics numerics);
 

@@ -2,12 +2,16 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstring>
+#include <limits>
 #include <vector>
 
 #include "aneroid/base/half.h"
 #include "aneroid/cpu/convert.h"
 #include "aneroid/cpu/vector_math.h"
+#include "aneroid/emulator/exact.h"
+#include "aneroid/numerics/decode.h"
 
 namespace aneroid::emulator {
 namespace {
@@ -45,8 +49,12 @@ class RowCursor {
 };
 
 void load(const FusedPort& port, const std::byte* base, cpu::Storage storage,
-          int64_t offset, float* dst, int64_t count) {
+          int64_t offset, float* dst, int64_t count, bool exact) {
   const auto n = static_cast<size_t>(count);
+  if (exact) {
+    load_exact(port, base, storage, offset, dst, n);
+    return;
+  }
   if (storage == cpu::Storage::kHalf) {
     const Half* src = reinterpret_cast<const Half*>(base) + offset;
     if (port.column_stride == 1) {
@@ -74,7 +82,7 @@ void load(const FusedPort& port, const std::byte* base, cpu::Storage storage,
 
 // The register already holds values of the storage's precision.
 void store(const FusedPort& port, std::byte* base, cpu::Storage storage,
-           int64_t offset, const float* src, int64_t count) {
+           int64_t offset, const float* src, int64_t count, bool exact) {
   const auto n = static_cast<size_t>(count);
   if (storage == cpu::Storage::kHalf) {
     Half* dst = reinterpret_cast<Half*>(base) + offset;
@@ -90,7 +98,9 @@ void store(const FusedPort& port, std::byte* base, cpu::Storage storage,
   }
   float* dst = reinterpret_cast<float*>(base) + offset;
   for (size_t i = 0; i < n; ++i) {
-    dst[static_cast<int64_t>(i) * port.column_stride] = src[i];
+    dst[static_cast<int64_t>(i) * port.column_stride] =
+        exact ? to_float(numerics::encode(static_cast<double>(src[i])))
+              : src[i];
   }
 }
 
@@ -127,8 +137,9 @@ constexpr std::array kBinary = {
 // One piece of one row, in registers.
 class RowMachine {
  public:
-  RowMachine(const FusedStep& step, float* scratch)
-      : stride_(static_cast<int64_t>(scratch_floats(step)) /
+  RowMachine(const FusedStep& step, Numerics numerics, float* scratch)
+      : exact_(numerics == Numerics::kExact),
+        stride_(static_cast<int64_t>(scratch_floats(step)) /
                 std::max(1, step.registers)),
         scratch_(scratch) {}
 
@@ -142,6 +153,11 @@ class RowMachine {
     float* dst = reg(op.dst);
     const auto n = static_cast<size_t>(columns);
     const cpu::Operand a = operand(op.a);
+    if (exact_) {
+      execute_exact(op, a, operand(op.b), dst, n);
+      set_row(op.dst, op.row);
+      return;
+    }
     switch (op.code) {
       case Code::kRowSum:
         *dst = static_cast<float>(cpu::row_sum(a.data, n));
@@ -155,6 +171,14 @@ class RowMachine {
         break;
       case Code::kRowSoftmax:
         cpu::row_softmax(a.data, dst, n);
+        break;
+      case Code::kCropTransfer:
+        std::transform(a.data, a.data + n, dst, [](float value) {
+          return std::abs(value) > kCropLimit
+                     ? std::copysign(std::numeric_limits<float>::infinity(),
+                                     value)
+                     : value;
+        });
         break;
       default:
         elementwise(op, a, dst, op.row ? 1 : n);
@@ -194,6 +218,7 @@ class RowMachine {
     }
   }
 
+  bool exact_;
   int64_t stride_;
   float* scratch_;
   std::array<bool, kMaxRegisters> is_row_{};
@@ -224,7 +249,8 @@ void run_fused_rows(const FusedStep& step, const Plan& plan,
   std::vector<RowCursor> stores;
   for (const FusedPort& port : step.loads) loads.emplace_back(port, first);
   for (const FusedPort& port : step.stores) stores.emplace_back(port, first);
-  RowMachine machine(step, scratch);
+  const bool exact = plan.numerics == Numerics::kExact;
+  RowMachine machine(step, plan.numerics, scratch);
   const int64_t chunk = chunk_columns(step);
   for (int64_t row = first; row < last; ++row) {
     for (int64_t column = 0; column < step.columns; column += chunk) {
@@ -233,7 +259,7 @@ void run_fused_rows(const FusedStep& step, const Plan& plan,
         const FusedPort& port = step.loads[i];
         load(port, base(port), storage(port),
              loads[i].offset() + column * port.column_stride,
-             machine.reg(port.reg), port.row ? 1 : count);
+             machine.reg(port.reg), port.row ? 1 : count, exact);
         machine.set_row(port.reg, port.row);
       }
       for (const FusedOp& op : step.ops) machine.execute(op, count);
@@ -241,7 +267,7 @@ void run_fused_rows(const FusedStep& step, const Plan& plan,
         const FusedPort& port = step.stores[i];
         store(port, base(port), storage(port),
               stores[i].offset() + column * port.column_stride,
-              machine.reg(port.reg), port.row ? 1 : count);
+              machine.reg(port.reg), port.row ? 1 : count, exact);
       }
     }
     for (RowCursor& cursor : loads) cursor.next();

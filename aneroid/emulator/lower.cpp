@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "aneroid/emulator/silent.h"
+
 namespace aneroid::emulator {
 namespace {
 
@@ -33,6 +35,17 @@ constexpr std::array kElementwise = {
     ElementwiseRow{"relu", Code::kRelu},
     ElementwiseRow{"erf", Code::kErf},
     ElementwiseRow{"cast", Code::kCopy},
+    ElementwiseRow{kCropTransfer, Code::kCropTransfer},
+};
+// Ops that the engine looks up in tables; in other numerics interpreted.
+constexpr std::array kTableOps = {
+    ElementwiseRow{"exp2", Code::kExp2},
+    ElementwiseRow{"log", Code::kLog},
+    ElementwiseRow{"rsqrt", Code::kRsqrt},
+    ElementwiseRow{"inverse", Code::kInverse},
+    ElementwiseRow{"gelu", Code::kGelu},
+    ElementwiseRow{"sin", Code::kSin},
+    ElementwiseRow{"cos", Code::kCos},
 };
 constexpr std::array kReductions = {
     ElementwiseRow{"reduce_sum", Code::kRowSum},
@@ -127,6 +140,9 @@ Status Lowering::lower(const mil::Operation& operation) {
                            float_type(*symbols_.type(names[0]));
                   });
   if (floats) {
+    const Code* table_code =
+        plan_.numerics == Numerics::kExact ? find_code(kTableOps, op) : nullptr;
+    if (table_code != nullptr) return elementwise(operation, *table_code);
     if (const Code* code = find_code(kElementwise, op)) {
       return elementwise(operation, *code);
     }
@@ -552,9 +568,18 @@ Status Lowering::conv(const mil::Operation& operation) {
 
   // A bias is added to the wide sum, before the one rounding.
   const bool biased = operation.input("bias") != nullptr;
+  Slot bias;
+  bool initial = false;  // the bias is where the accumulator starts
+  if (biased) {
+    ANEROID_ASSIGN(bias, input(operation, "bias"));
+    bias = reshaped(bias, {w[0]});
+    initial = plan_.numerics == Numerics::kExact &&
+              plan_.buffers[static_cast<size_t>(bias.view.buffer)].storage ==
+                  cpu::Storage::kHalf;
+  }
   const View out = destination(result);
   View sum = out;
-  if (biased) {
+  if (biased && !initial) {
     sum =
         dense_view(new_buffer(mil::tensor(DataType::kFp32, result.type.shape)),
                    result.type.shape);
@@ -601,15 +626,21 @@ Status Lowering::conv(const mil::Operation& operation) {
     const auto target = reshape_view(rows, {group_out, pixels});
     if (!target) return interpret(operation);
     add_gemm("conv", {group_out, pixels, depth}, kernel, matrix, *target);
+    if (initial) {
+      auto& step = std::get<GemmStep>(nodes_.back().step.work);
+      step.bias_buffer = bias.view.buffer;
+      step.bias_row = bias.view.strides[0];
+      step.bias_offset = bias.view.offset + g * group_out * step.bias_row;
+      nodes_.back().reads.push_back(bias.producer);
+    }
   }
   int producer = static_cast<int>(nodes_.size()) - 1;
   // With groups the parts have several writers: nobody may fuse across them.
   Slot summed{sum, groups == 1 ? producer : -1, groups == 1, producer};
-  if (!biased) {
+  if (!biased || initial) {
     slots_[result.name] = summed;
     return {};
   }
-  ANEROID_ASSIGN(Slot bias, input(operation, "bias"));
   bias = reshaped(bias, {1, w[0], 1, 1});
   Operand left{summed, sum, std::nullopt};
   Operand right{bias, broadcast_view(bias.view, result.type.shape),

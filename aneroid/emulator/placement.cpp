@@ -36,7 +36,7 @@ size_t normal_axis(int64_t axis, size_t rank) {
 }
 
 cpu::Storage storage_of(DataType dtype, Numerics numerics) {
-  return dtype == DataType::kFp16 && numerics == Numerics::kFast
+  return dtype == DataType::kFp16 && numerics != Numerics::kReference
              ? cpu::Storage::kHalf
              : cpu::Storage::kFloat;
 }

@@ -21,6 +21,7 @@ namespace aneroid::emulator {
 enum class Numerics : uint8_t {
   kReference,  // fp32 storage, sums in fp64
   kFast,       // fp16 storage rounded as the engine rounds, sums in fp32
+  kExact,      // fp16 storage, the engine's own arithmetic (numerics/)
 };
 
 struct Buffer {
@@ -54,11 +55,23 @@ enum class Code : uint8_t {
   kTanh,
   kRelu,
   kErf,
+  kCropTransfer,  // see silent.h
+  // Exact numerics only; elsewhere interpreted.
+  kExp2,
+  kLog,
+  kRsqrt,
+  kInverse,
+  kGelu,
+  kSin,
+  kCos,
   kRowSum,
   kRowMean,
   kRowMax,
   kRowSoftmax,
 };
+
+// Magnitudes above it do not survive Code::kCropTransfer.
+inline constexpr float kCropLimit = 65504.0F / 16;
 
 // A value inside a fused step: a register, or a number known when compiling.
 struct Source {
@@ -105,6 +118,9 @@ struct GemmStep {
   int a_buffer = 0, b_buffer = 0, c_buffer = 0;
   int64_t a_offset = 0, b_offset = 0, c_offset = 0;
   int64_t a_row = 0, a_col = 0, b_row = 0, b_col = 0, c_row = 0, c_col = 0;
+  // The accumulators' initial values, one per row of C; exact numerics only.
+  int bias_buffer = -1;
+  int64_t bias_offset = 0, bias_row = 0;
 };
 
 // out[o, i] = reduction over r of in[o, r, i] where i is not the last axis

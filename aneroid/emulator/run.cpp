@@ -7,6 +7,7 @@
 
 #include "aneroid/base/half.h"
 #include "aneroid/cpu/convert.h"
+#include "aneroid/emulator/exact.h"
 #include "aneroid/emulator/fused.h"
 #include "aneroid/interp/interp.h"
 
@@ -80,6 +81,20 @@ class Runner {
                        storage(step.b_buffer), step.b_row, step.b_col};
     cpu::Matrix c{element(step.c_buffer, step.c_offset), storage(step.c_buffer),
                   step.c_row, step.c_col};
+    if (plan_.numerics == Numerics::kExact) {
+      numerics::Bias bias;
+      if (step.bias_buffer >= 0) {
+        bias = {reinterpret_cast<const Half*>(
+                    element(step.bias_buffer, step.bias_offset)),
+                step.bias_row, 0};
+      }
+      if (memory_.observe_products) {
+        memory_.observe_products(numerics::count_products(shape, a, b, batch));
+      }
+      numerics::matrix_product(pool_, memory_.exact_scratch, shape, a, b, c,
+                               batch, bias);
+      return {};
+    }
     if (step.c_row == 1 && step.c_col != 1) {
       // C^T = B^T A^T stores along its rows.
       std::swap(a, b);
@@ -96,6 +111,7 @@ class Runner {
   }
 
   Status operator()(const ColumnReduceStep& step) {
+    if (plan_.numerics == Numerics::kExact) return exact_column_reduce(step);
     constexpr int64_t kColumns = 64;  // per task: four cache lines of fp32
     const int64_t outer = step.in.dims[0];
     const int64_t reduced = step.in.dims[1];
@@ -180,9 +196,9 @@ class Runner {
       inputs[port.name] = std::move(tensor);
     }
     interp::Options options;
-    options.rounding = plan_.numerics == Numerics::kFast
-                           ? interp::Rounding::kFp16
-                           : interp::Rounding::kFp32;
+    options.rounding = plan_.numerics == Numerics::kReference
+                           ? interp::Rounding::kFp32
+                           : interp::Rounding::kFp16;
     ANEROID_ASSIGN(const interp::TensorMap outputs,
                    interp::evaluate(*step.program, inputs, {}, options));
     for (const InterpretStep::Port& port : step.outputs) {
@@ -198,6 +214,15 @@ class Runner {
   }
 
  private:
+  Status exact_column_reduce(const ColumnReduceStep& step) {
+    const int64_t tasks = column_reduce_tasks(step);
+    pool_.run(tasks, [&](int64_t task, int) {
+      reduce_columns_exact(step, base(step.in.buffer), storage(step.in.buffer),
+                           base(step.out.buffer), storage(step.out.buffer),
+                           task);
+    });
+    return {};
+  }
   static double max_or_nan(double a, double b) {
     return std::isnan(a) || a > b ? a : b;
   }
@@ -244,6 +269,10 @@ RunMemory make_run_memory(Plan& plan, int threads) {
                                          : cpu::Accumulate::kFloat;
   for (const Step& step : plan.steps) {
     if (const auto* gemm = std::get_if<GemmStep>(&step.work)) {
+      if (plan.numerics == Numerics::kExact) {
+        memory.exact_scratch.reserve(gemm->shape, threads);
+        continue;
+      }
       cpu::GemmShape shape = gemm->shape;
       memory.gemm_scratch.reserve(shape, accumulate, threads);
       std::swap(shape.m, shape.n);  // a transposed C swaps the operands

@@ -2,12 +2,15 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <vector>
 
 #include "aneroid/base/diagnostic.h"
 #include "aneroid/cpu/gemm.h"
 #include "aneroid/cpu/thread_pool.h"
 #include "aneroid/emulator/plan.h"
+#include "aneroid/numerics/matrix.h"
+#include "aneroid/numerics/product_count.h"
 
 namespace aneroid::emulator {
 
@@ -16,6 +19,8 @@ struct RunMemory {
   std::vector<std::byte> arena;
   std::vector<float> fused_scratch;  // threads x plan.fused_scratch_floats
   cpu::GemmScratch gemm_scratch;
+  numerics::MatrixScratch exact_scratch;  // exact numerics only
+  std::function<void(const numerics::ProductCount&)> observe_products;
   std::vector<std::byte*> buffers;  // address of each buffer of the plan
 };
 

@@ -91,7 +91,7 @@ Result<std::span<const float>> Generator::prefill(
                                          tile.row_stride};
     const int64_t row = v % engine->tile_size();
     pipeline::read_rows(
-        {matrix.at(row, length - 1), tile.storage, tile.row_stride},
+        {matrix.at(row, length - 1), tile.storage, tile.row_stride, 1},
         &logits_[static_cast<size_t>(v)], 1, 1, 1);
   }
   return logits_;

@@ -34,6 +34,7 @@ constexpr std::array kRows = {
     Row{"reduce_l2_norm", reduce_l2_norm},
     Row{"reduce_log_sum", reduce_log_sum},
     Row{"reduce_log_sum_exp", reduce_log_sum_exp},
+    Row{"scaled_dot_product_attention", scaled_dot_product_attention},
     Row{"softmax", softmax},
     Row{"layer_norm", layer_norm},
 

@@ -14,6 +14,9 @@ using OpFunction = Results (*)(const Context&);
 // Null when the op is not in the table.
 OpFunction find_function(std::string_view op);
 
+// ops_attention.cpp
+Results scaled_dot_product_attention(const Context& context);
+
 // ops_constant.cpp
 Results constant(const Context& context);
 Results cast(const Context& context);

@@ -10,6 +10,7 @@
 // clang-format on
 
 #include <algorithm>
+#include <cmath>
 
 #include "aneroid/numerics/decode.h"
 #include "aneroid/numerics/simd-inl.h"
@@ -38,20 +39,25 @@ HWY_INLINE hn::Vec<Floats> combine(Floats d, hn::Vec<Floats> a,
 template <BinaryOp kOp>
 void apply_loop(Operand a, Operand b, float* dst, size_t n) {
   const Floats d;
-  const auto load = [d](Operand operand, size_t i) HWY_ATTR {
-    return operand.one ? hn::Set(d, *operand.data)
-                       : hn::LoadU(d, operand.data + i);
+  // A single value may lie where the first result goes.
+  const float a_one = *a.data;
+  const float b_one = *b.data;
+  const auto load = [d](Operand operand, float one, size_t i) HWY_ATTR {
+    return operand.one ? hn::Set(d, one) : hn::LoadU(d, operand.data + i);
   };
   size_t i = 0;
   for (; i + kLanes <= n; i += kLanes) {
-    hn::StoreU(combine<kOp>(d, load(a, i), load(b, i)), d, dst + i);
+    hn::StoreU(combine<kOp>(d, load(a, a_one, i), load(b, b_one, i)), d,
+               dst + i);
   }
   for (; i < n; ++i) {
-    dst[i] = numerics::apply(kOp, a.data[a.one ? 0 : i], b.data[b.one ? 0 : i]);
+    dst[i] = numerics::apply(kOp, a.one ? a_one : a.data[i],
+                             b.one ? b_one : b.data[i]);
   }
 }
 
 void target_apply(BinaryOp op, Operand a, Operand b, float* dst, size_t n) {
+  if (n == 0) return;
   switch (op) {
     case BinaryOp::kAdd:
       return apply_loop<BinaryOp::kAdd>(a, b, dst, n);
@@ -145,7 +151,15 @@ void apply(const std::array<Half, 65536>& values, const float* a, float* dst,
   for (size_t i = 0; i < n; i += kPiece) {
     const size_t count = std::min(kPiece, n - i);
     encode(a + i, piece, count);
-    for (size_t j = 0; j < count; ++j) piece[j] = values[piece[j].bits];
+    for (size_t j = 0; j < count; ++j) {
+      uint16_t bits = piece[j].bits;
+      if ((bits & 0x7FFF) == 0x7C00) {
+        // A number that is read but never written: the pattern it came from.
+        const float excess = std::abs(a[i + j]) / kInfinityValue - 1.0F;
+        bits = static_cast<uint16_t>(bits + static_cast<int>(1024 * excess));
+      }
+      piece[j] = values[bits];
+    }
     decode(piece, dst + i, count);
   }
 }

@@ -64,6 +64,12 @@ TEST(Elementwise, VectorsEqualTheDefinition) {
       for (size_t i = 0; i < 1000; ++i) {
         ASSERT_EQ(got[i], apply(op, a[0], b[i]));
       }
+      // The one value lies where the first result goes.
+      got[0] = a[7];
+      apply(op, {b.data(), false}, {got.data(), true}, got.data(), 1000);
+      for (size_t i = 0; i < 1000; ++i) {
+        ASSERT_EQ(got[i], apply(op, b[i], a[7]));
+      }
     }
   });
 }

@@ -8,7 +8,7 @@ namespace aneroid::numerics {
 // dst[i] = exp(a[i] - max) / sum, n >= 1; values as in elementwise.h; dst may
 // be a. The difference is rounded to fp16, exp and the reciprocal come from
 // their tables, the sum is one of the multiply-accumulate unit (units of
-// 2^-16), read by the reciprocal without rounding to fp16, and the product
+// 2^-16), rounded to fp16 where the reciprocal's table is read, and the product
 // rounds once.
 //
 // An inference from the parts that were measured: the engine's softmax as a

@@ -77,6 +77,11 @@ struct Dynamic::Impl {
   int64_t columns() const { return attn_fwd.program.columns; }
   size_t last_layer() const { return static_cast<size_t>(layers()) - 1; }
 
+  // In the order in which a micro-step runs them.
+  std::array<const Kernel*, 8> kernels() const {
+    return {&attn_fwd, &ffn_fwd,        &final_norm_fwd, &cls_fwd,
+            &cls_bwd,  &final_norm_bwd, &ffn_bwd,        &attn_bwd};
+  }
   const Kernel* kernel(std::string_view name) const;
   Status prepare(device::Device& device, Kernel& kernel,
                  kernels::KernelProgram program, int64_t copies);
@@ -99,9 +104,7 @@ struct Dynamic::Impl {
 };
 
 const Kernel* Dynamic::Impl::kernel(std::string_view name) const {
-  for (const Kernel* k :
-       {&attn_fwd, &ffn_fwd, &ffn_bwd, &attn_bwd, &final_norm_fwd,
-        &final_norm_bwd, &cls_fwd, &cls_bwd}) {
+  for (const Kernel* k : kernels()) {
     if (k->program.name == name) return k;
   }
   return nullptr;
@@ -302,6 +305,27 @@ int64_t Dynamic::columns() const { return impl_->columns(); }
 int64_t Dynamic::surface_bytes() const { return impl_->surface_bytes; }
 int Dynamic::programs() const { return impl_->programs; }
 
+std::optional<PredictedStep> Dynamic::predicted() const {
+  PredictedStep step;
+  double costliest = 0;
+  for (const Kernel* kernel : impl_->kernels()) {
+    if (kernel->executable == nullptr) continue;  // forward only
+    const device::PredictedTime* time = kernel->executable->predicted();
+    if (time == nullptr) return std::nullopt;
+    const auto calls = static_cast<int64_t>(kernel->inputs.size());
+    const double call_ms = time->microseconds / 1000;
+    const double total = call_ms * static_cast<double>(calls);
+    step.programs.push_back({kernel->program.name, calls, call_ms});
+    step.engine_ms += total;
+    if (total > costliest) {
+      costliest = total;
+      step.chip = time->chip;
+      step.basis = time->basis;
+    }
+  }
+  return step;
+}
+
 BlockView Dynamic::keys(int64_t layer) const {
   return impl_->attn_fwd.output_view(static_cast<size_t>(layer), "k");
 }
@@ -379,14 +403,15 @@ Status Dynamic::backward(const GradientSink& sink, std::vector<float>* dx,
     // The last tile is padded beyond the vocabulary.
     dlogits.rows = std::min(dlogits.rows, m.config.vocab_size - first);
     enter(Part::kGradients);
-    sink.weight(
-        {classifier, first, dlogits, m.final_norm_fwd.output_view(0, "xf")});
+    sink.weight({classifier, first, dlogits,
+                 m.final_norm_fwd.output_view(0, "xf"),
+                 1.0F / kLogitGradientScale});
     enter(Part::kEngineBackward);
     ANEROID_TRY(m.cls_bwd.run(t));
     enter(Part::kSurfaces);
     read_rows(m.cls_bwd.output(t, "dxf"), m.partial.data(), s, d, s);
     for (size_t i = 0; i < m.partial.size(); ++i) {
-      m.activations[i] += m.partial[i];
+      m.activations[i] += m.partial[i] / kLogitGradientScale;
     }
   }
   write_rows(m.final_norm_bwd.input(0, "dxf"), m.activations.data(), s, d, s);

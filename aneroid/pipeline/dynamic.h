@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -43,12 +44,13 @@ struct BlockView {
   int64_t columns = 0;  // padded; see kernels::padded_columns
 };
 
-// One weight gradient: dW[rows, cols] += dy x^T over the columns.
+// One weight gradient: dW[rows, cols] += scale dy x^T over the columns.
 struct WeightGradient {
   size_t parameter = 0;   // row of the parameter table
   int64_t first_row = 0;  // tiles of the classifier start further down
   BlockView dy;           // [rows, S]
   BlockView x;            // [cols, S]
+  float scale = 1.0F;
 };
 // One gain gradient: dg[c] += sum_t dxn[c, t] x[c, t] r[t],
 // r = rsqrt(mean_c x^2 + eps).
@@ -62,6 +64,21 @@ struct GainGradient {
 struct GradientSink {
   std::function<void(const WeightGradient&)> weight;
   std::function<void(const GainGradient&)> gain;
+};
+
+// What a chip's engine would spend on one micro-step: predicted, and of the
+// programs alone. Weight gradients and the optimizer are the CPU's and partly
+// run at the same time.
+struct PredictedStep {
+  struct Program {
+    std::string name;
+    int64_t calls = 0;
+    double call_ms = 0;
+  };
+  std::string chip;
+  double engine_ms = 0;
+  std::vector<Program> programs;
+  std::string basis;  // device::PredictedTime::basis of the costliest program
 };
 
 class Dynamic {
@@ -95,8 +112,14 @@ class Dynamic {
     int64_t row_stride = 0;
   };
   std::vector<Tile> logits();
-  // Where backward() expects the gradient of the logits, same tiling; columns
-  // past the tokens must be zero.
+  // Where backward() expects the gradient of the logits times
+  // kLogitGradientScale, same tiling; columns past the tokens must be zero.
+  //
+  // Most classes have tiny gradients, and the engine drops products of small
+  // factors (rule N03): at a loss scale of 8192 about a tenth of those of the
+  // classifier, which then misses every gradient by 6 %. A scale of its own,
+  // taken out on the CPU where tiles are summed, costs nothing.
+  static constexpr float kLogitGradientScale = 16.0F;
   std::vector<Tile> logit_gradients();
   int64_t tile_size() const;
   int64_t columns() const;
@@ -113,6 +136,8 @@ class Dynamic {
 
   int64_t surface_bytes() const;  // all surfaces together
   int programs() const;
+  // Nothing when the device predicts none.
+  std::optional<PredictedStep> predicted() const;
 
  private:
   struct Impl;

@@ -24,6 +24,8 @@ Result<std::unique_ptr<device::Device>> open_device(
                  emulator::numerics_from_name(options.numerics));
   emulated.strict = options.strict;
   emulated.compile_budget = options.compile_budget;
+  emulated.faithful_silent = options.faithful_silent;
+  emulated.observe_products = options.observe_products;
   emulated.pool = &pool;
   return emulator::make_emulator(emulated);
 }

@@ -9,14 +9,18 @@
 #include "aneroid/base/diagnostic.h"
 #include "aneroid/cpu/thread_pool.h"
 #include "aneroid/device/device.h"
+#include "aneroid/emulator/emulator.h"
 
 namespace aneroid::runtime {
 
 struct DeviceOptions {
   std::string chip = "m4";        // what the emulator imitates
-  std::string numerics = "fast";  // emulator: "reference" or "fast"
+  std::string numerics = "fast";  // "reference", "fast" or "exact"
   bool strict = false;            // contested rules refuse as well
   int compile_budget = 119;       // 0: no limit
+  bool faithful_silent = false;   // documented wrong results, not refusals
+  // Emulator in exact numerics: told of each matrix product.
+  emulator::ProductObserver observe_products = nullptr;
 };
 
 // `name`: "emulator", "apple", or "auto" (apple where there is one, else the

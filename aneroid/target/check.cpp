@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -8,20 +10,62 @@
 namespace aneroid::target {
 namespace {
 
-void report(const Rule& rule, const Findings& findings,
-            std::vector<Diagnostic>& diagnostics) {
-  for (const Findings::Finding& finding : findings.all()) {
-    Diagnostic diagnostic;
-    diagnostic.kind = ErrorKind::kDevice;
-    diagnostic.label = rule.id;
-    diagnostic.place = finding.place;
-    diagnostic.message =
-        fmt::format("{}; {}", finding.message, rule.workaround);
-    diagnostic.notes.push_back(fmt::format(
-        "symptom ({}): {}; known on {}, confidence {}", name(rule.phase),
-        rule.symptom, rule.known_on, rule.confidence));
-    diagnostics.push_back(std::move(diagnostic));
+Diagnostic report(const Rule& rule, const Findings::Finding& finding) {
+  Diagnostic diagnostic;
+  diagnostic.kind = ErrorKind::kDevice;
+  diagnostic.label = rule.id;
+  diagnostic.place = finding.place;
+  const std::string silently =
+      rule.phase == Phase::kSilent
+          ? fmt::format("; the chip would silently go wrong ({})", rule.symptom)
+          : "";
+  diagnostic.message =
+      fmt::format("{}{}; {}", finding.message, silently, rule.workaround);
+  diagnostic.notes.push_back(fmt::format(
+      "symptom ({}): {}; known on {}, confidence {}", name(rule.phase),
+      rule.symptom, rule.known_on, rule.confidence));
+  return diagnostic;
+}
+
+// Calls visit(rule, finding) for every violation.
+template <typename Visit>
+void each_finding(const mil::Program& program, const Chip& chip, Path path,
+                  const CheckOptions& options, std::string_view file,
+                  Visit visit) {
+  for (const mil::Function& function : program.functions) {
+    const mil::Symbols symbols(function);
+    const Subject subject{program, function, symbols, chip, path, file};
+    for (const Rule& rule : rules()) {
+      if (rule.check == nullptr || !is_active(rule, chip, path, options)) {
+        continue;
+      }
+      Findings findings;
+      rule.check(subject, findings);
+      for (const Findings::Finding& finding : findings.all()) {
+        visit(rule, finding);
+      }
+    }
   }
+}
+
+template <typename Visit>
+void each_finding(const SurfaceSizes& sizes, const Chip& chip, Path path,
+                  const CheckOptions& options, Visit visit) {
+  for (const Rule& rule : rules()) {
+    if (rule.check_surfaces == nullptr ||
+        !is_active(rule, chip, path, options)) {
+      continue;
+    }
+    Findings findings;
+    rule.check_surfaces(sizes, chip, findings);
+    for (const Findings::Finding& finding : findings.all()) {
+      visit(rule, finding);
+    }
+  }
+}
+
+bool has_effect(const Rule& rule) {
+  return rule.silent_effect != SilentEffect::kNone;
 }
 
 }  // namespace
@@ -40,37 +84,50 @@ std::vector<Diagnostic> check(const mil::Program& program, const Chip& chip,
                               Path path, const CheckOptions& options,
                               std::string_view file) {
   std::vector<Diagnostic> diagnostics;
-  for (const mil::Function& function : program.functions) {
-    const mil::Symbols symbols(function);
-    const Subject subject{program, function, symbols, chip, file};
-    for (const Rule& rule : rules()) {
-      if (rule.check == nullptr || !is_active(rule, chip, path, options)) {
-        continue;
-      }
-      Findings findings;
-      rule.check(subject, findings);
-      report(rule, findings, diagnostics);
-    }
-  }
+  each_finding(program, chip, path, options, file,
+               [&](const Rule& rule, const Findings::Finding& finding) {
+                 if (options.faithful_silent && has_effect(rule)) return;
+                 diagnostics.push_back(report(rule, finding));
+               });
   return diagnostics;
+}
+
+std::vector<SilentFinding> silent_findings(const mil::Program& program,
+                                           const Chip& chip, Path path,
+                                           const CheckOptions& options,
+                                           std::string_view file) {
+  std::vector<SilentFinding> silent;
+  each_finding(
+      program, chip, path, options, file,
+      [&](const Rule& rule, const Findings::Finding& finding) {
+        if (!has_effect(rule)) return;
+        silent.push_back({&rule, finding.operation, report(rule, finding)});
+      });
+  return silent;
 }
 
 Status check_surfaces(const SurfaceSizes& sizes, const Chip& chip, Path path,
                       const CheckOptions& options) {
-  for (const Rule& rule : rules()) {
-    if (rule.check_surfaces == nullptr ||
-        !is_active(rule, chip, path, options)) {
-      continue;
-    }
-    Findings findings;
-    rule.check_surfaces(sizes, chip, findings);
-    std::vector<Diagnostic> diagnostics;
-    report(rule, findings, diagnostics);
-    if (!diagnostics.empty()) {
-      return tl::unexpected(std::move(diagnostics.front()));
-    }
-  }
+  std::optional<Diagnostic> first;
+  each_finding(sizes, chip, path, options,
+               [&](const Rule& rule, const Findings::Finding& finding) {
+                 if (options.faithful_silent && has_effect(rule)) return;
+                 if (!first) first = report(rule, finding);
+               });
+  if (first) return tl::unexpected(*std::move(first));
   return {};
+}
+
+std::vector<SilentFinding> silent_findings(const SurfaceSizes& sizes,
+                                           const Chip& chip, Path path,
+                                           const CheckOptions& options) {
+  std::vector<SilentFinding> silent;
+  each_finding(sizes, chip, path, options,
+               [&](const Rule& rule, const Findings::Finding& finding) {
+                 if (!has_effect(rule)) return;
+                 silent.push_back({&rule, nullptr, report(rule, finding)});
+               });
+  return silent;
 }
 
 }  // namespace aneroid::target

@@ -53,4 +53,40 @@ OpFinding op_needs_generation_15(const OpView& view);
 OpFinding op_needs_generation_14(const OpView& view);
 OpFinding runtime_rsqrt(const OpView& view);
 
+OpFinding transposed_dimension(const OpView& view);
+
+// checks_old_chips.cpp: raw programs on the first generations.
+void mil_before_h13(const Subject& subject, Findings& findings);
+void avoided_names(const Subject& subject, Findings& findings);
+void shared_weight_files(const Subject& subject, Findings& findings);
+OpFinding runtime_matmul_slots(const OpView& view);
+OpFinding runtime_depthwise_weight(const OpView& view);
+OpFinding sqrt_fusion(const OpView& view);
+OpFinding flat_elementwise(const OpView& view);
+OpFinding unsafe_broadcast(const OpView& view);
+OpFinding width_slice(const OpView& view);
+void unordered_surfaces(const SurfaceSizes& sizes, const Chip& chip,
+                        Findings& findings);
+void small_outputs(const SurfaceSizes& sizes, const Chip& chip,
+                   Findings& findings);
+
+// checks_coreml.cpp: what Core ML leaves on the CPU.
+void state_width(const Subject& subject, Findings& findings);
+OpFinding dilated_kernel_width(const OpView& view);
+OpFinding upsample_factor(const OpView& view);
+OpFinding old_layer_limits(const OpView& view);
+OpFinding integer_leg(const OpView& view);
+OpFinding op_without_form(const OpView& view);
+OpFinding lookup_by_block(const OpView& view);
+OpFinding scale_along_sum(const OpView& view);
+OpFinding grouped_scales(const OpView& view);
+void enumerated_layer_norm(const Subject& subject, Findings& findings);
+void flexible_inputs(const Subject& subject, Findings& findings);
+
+// checks_e5.cpp: M5 below Core ML.
+OpFinding topk_of_3_or_4(const OpView& view);
+OpFinding shuffle_or_norm_limits(const OpView& view);
+OpFinding fused_square(const OpView& view);
+OpFinding narrow_dynamic_slice(const OpView& view);
+
 }  // namespace aneroid::target

@@ -254,6 +254,18 @@ OpFinding op_needs_generation_14(const OpView& view) {
                      view.chip().generation);
 }
 
+OpFinding transposed_dimension(const OpView& view) {
+  constexpr int64_t kLargest = (int64_t{1} << 23) - 1;
+  const std::optional<Shape> x = view.shape("x");
+  if (!view.is("transpose") || !x) return std::nullopt;
+  for (const int64_t dim : *x) {
+    if (dim > kLargest) {
+      return fmt::format("transpose of {}, above {}", dim, kLargest);
+    }
+  }
+  return std::nullopt;
+}
+
 OpFinding runtime_rsqrt(const OpView& view) {
   if (!view.is("rsqrt") || !view.is_runtime("x")) return std::nullopt;
   return "rsqrt of a runtime tensor";

@@ -16,36 +16,6 @@ std::string port_place(const Subject& subject, std::string_view kind,
   return fmt::format("{} {} '{}'", subject.file, kind, name);
 }
 
-// A constant and where it is written.
-struct Constant {
-  const mil::Operation* operation;
-  const mil::Value* value;
-};
-
-void collect(const mil::Operation& operation, const mil::Argument& argument,
-             std::vector<Constant>& constants) {
-  if (const auto* value = std::get_if<mil::Value>(&argument.bound)) {
-    constants.push_back({&operation, value});
-  } else if (const auto* tuple = std::get_if<mil::Arguments>(&argument.bound)) {
-    for (const mil::Argument& item : *tuple) {
-      collect(operation, item, constants);
-    }
-  }
-}
-
-std::vector<Constant> all_constants(const mil::Function& function) {
-  std::vector<Constant> constants;
-  for (const mil::Operation* operation : all_operations(function)) {
-    for (const auto& [name, value] : operation->attributes) {
-      constants.push_back({operation, &value});
-    }
-    for (const auto& [name, argument] : operation->inputs) {
-      collect(*operation, argument, constants);
-    }
-  }
-  return constants;
-}
-
 // Calls visit(place, type) for every tensor the engine gets to see: function
 // inputs and the results of operations.
 template <typename Visit>
@@ -65,15 +35,6 @@ void each_tensor(const Subject& subject, Visit visit) {
   }
 }
 
-void names_in(const mil::Argument& argument,
-              std::vector<std::string_view>& names) {
-  if (const auto* ref = std::get_if<mil::Ref>(&argument.bound)) {
-    names.push_back(ref->name);
-  } else if (const auto* tuple = std::get_if<mil::Arguments>(&argument.bound)) {
-    for (const mil::Argument& item : *tuple) names_in(item, names);
-  }
-}
-
 // The longest chain of dependent operations, constants not counted, and the
 // operation where it ends.
 struct Chain {
@@ -86,13 +47,9 @@ Chain longest_chain(const mil::Function& function) {
   Chain longest;
   for (const mil::Operation* operation : all_operations(function)) {
     if (is_constant_op(*operation)) continue;
-    std::vector<std::string_view> names;
-    for (const auto& [input, argument] : operation->inputs) {
-      names_in(argument, names);
-    }
     int64_t length = 0;
-    for (const std::string_view name : names) {
-      const auto found = depth.find(name);
+    for (const NamedInput& input : references(*operation)) {
+      const auto found = depth.find(input.name);
       if (found != depth.end()) length = std::max(length, found->second);
     }
     ++length;
@@ -155,21 +112,24 @@ void removed_outputs(const Subject& subject, Findings& findings) {
 }
 
 void blob_offsets(const Subject& subject, Findings& findings) {
-  for (const Constant& constant : all_constants(subject.function)) {
-    const auto* blob = std::get_if<mil::BlobRef>(&constant.value->data);
-    if (blob == nullptr) continue;
-    std::string_view reason;
-    if (blob->offset == 0) {
-      reason = "the file header";
-    } else if (blob->offset == 128) {
-      reason = "the data of the first record";
-    } else if (blob->offset % 64 != 0) {
-      reason = "not a multiple of 64";
+  for (const mil::Operation* operation : all_operations(subject.function)) {
+    for (const mil::Value* value : constants_of(*operation)) {
+      const auto* blob = std::get_if<mil::BlobRef>(&value->data);
+      if (blob == nullptr) continue;
+      std::string_view reason;
+      if (blob->offset == 0) {
+        reason = "the file header";
+      } else if (blob->offset == 128) {
+        reason = "the data of the first record";
+      } else if (blob->offset % 64 != 0) {
+        reason = "not a multiple of 64";
+      }
+      if (reason.empty()) continue;
+      findings.add(OpView(*operation, subject).place(),
+                   fmt::format("BLOBFILE offset {} in {} is {}", blob->offset,
+                               blob->path, reason),
+                   operation);
     }
-    if (reason.empty()) continue;
-    findings.add(OpView(*constant.operation, subject).place(),
-                 fmt::format("BLOBFILE offset {} in {} is {}", blob->offset,
-                             blob->path, reason));
   }
 }
 

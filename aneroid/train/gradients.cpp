@@ -70,6 +70,7 @@ void Gradients::queue(const pipeline::WeightGradient& gradient) {
   cpu::GemmOptions options;
   options.accumulate = accumulate_;
   options.add_to_c = !first_;
+  options.scale = gradient.scale;
   const size_t slot = next_++ % kPending;
   pool_.wait(pending_[slot]);
   float* result = gradients_[gradient.parameter].data() +

@@ -32,9 +32,8 @@ struct Block {
     }
   }
   pipeline::BlockView view() const {
-    return {{values.data(), cpu::Storage::kFloat, kSequence, 1},
-            rows,
-            kSequence};
+    return {
+        {values.data(), cpu::Storage::kFloat, kSequence, 1}, rows, kSequence};
   }
   double at(int64_t row, int64_t column) const {
     return static_cast<double>(
@@ -109,14 +108,14 @@ TEST_F(GradientsTest, WeightsAreOuterProductsAndAddUp) {
       static_cast<size_t>(kSequence * config_.hidden_size), 0.0F);
   for (const int round : {1, 2}) {
     gradients_.begin(round == 1);
-    gradients_.sink().weight({w1, 0, dy.view(), x.view()});
+    gradients_.sink().weight({w1, 0, dy.view(), x.view(), 0.25F});
     gradients_.finish(tokens, dx);
     for (int64_t r = 0; r < rows; ++r) {
       for (int64_t c = 0; c < cols; ++c) {
         double sum = 0;
         for (int64_t t = 0; t < kSequence; ++t) sum += dy.at(r, t) * x.at(c, t);
         ASSERT_NEAR(gradients_[w1][static_cast<size_t>(r * cols + c)],
-                    round * sum, 1e-4);
+                    0.25 * round * sum, 1e-4);
       }
     }
   }
@@ -132,8 +131,7 @@ TEST_F(GradientsTest, EmbeddingRowsCollectTheirTokens) {
   gradients_.begin(true);
   gradients_.finish(tokens, dx);
   for (size_t i = 0; i < width; ++i) {
-    EXPECT_EQ(gradients_[embedding][3 * width + i],
-              dx[i] + dx[2 * width + i]);
+    EXPECT_EQ(gradients_[embedding][3 * width + i], dx[i] + dx[2 * width + i]);
     EXPECT_EQ(gradients_[embedding][14 * width + i], dx[width + i]);
     EXPECT_EQ(gradients_[embedding][4 * width + i], 0.0F);
   }

@@ -28,7 +28,8 @@ Result<double> LossEvaluator::run(pipeline::Dynamic& pipeline,
   cpu::cross_entropy(pool_,
                      {vocab_size_, pipeline.tile_size(), pipeline.columns()},
                      logits, targets, token_losses_, gradients,
-                     static_cast<float>(gradient_scale / count));
+                     static_cast<float>(gradient_scale / count) *
+                         pipeline::Dynamic::kLogitGradientScale);
   double sum = 0;
   for (const double loss : token_losses_) sum += loss;
   return sum / count;

@@ -26,7 +26,7 @@ class LossScale {
   static constexpr double kSmallest = 0x1p-8;
 
   // A scale of 1 with growth off is "no loss scaling".
-  explicit LossScale(double initial = 1024.0, int growth_interval = 200)
+  explicit LossScale(double initial = 8192.0, int growth_interval = 200)
       : scale_(initial), growth_interval_(growth_interval) {}
 
   double scale() const { return scale_; }

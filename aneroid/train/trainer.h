@@ -37,7 +37,7 @@ struct TrainerOptions {
   double epsilon = 1e-8;
   double weight_decay = 0.1;  // on the rows of the table that say so
   double clip_norm = 1.0;     // global; 0 for none
-  double loss_scale = 1024.0;
+  double loss_scale = 8192.0;
   int loss_scale_growth = 200;  // good steps before doubling; 0: never
 };
 

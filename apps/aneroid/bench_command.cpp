@@ -12,11 +12,14 @@
 #include "aneroid/mil/text.h"
 #include "aneroid/telemetry/time_table.h"
 #include "aneroid/train/trainer.h"
+#include "apps/aneroid/bench_products_command.h"
+#include "apps/aneroid/bench_timing_command.h"
 #include "apps/aneroid/commands.h"
 #include "apps/aneroid/device_options.h"
 #include "apps/aneroid/interrupt.h"
 #include "apps/aneroid/model_source.h"
 #include "apps/aneroid/options.h"
+#include "apps/aneroid/predicted.h"
 #include "apps/aneroid/progress.h"
 #include "apps/aneroid/text.h"
 
@@ -81,6 +84,19 @@ data::Batch random_batch(const model::ModelConfig& config,
     batch.targets.push_back(id());
   }
   return batch;
+}
+
+nlohmann::ordered_json to_json(const pipeline::PredictedStep& step) {
+  nlohmann::ordered_json programs = nlohmann::ordered_json::array();
+  for (const auto& program : step.programs) {
+    programs.push_back({{"program", program.name},
+                        {"calls", program.calls},
+                        {"call_ms", program.call_ms}});
+  }
+  return {{"chip", step.chip},
+          {"engine_ms_per_microstep", step.engine_ms},
+          {"basis", step.basis},
+          {"programs", programs}};
 }
 
 Result<int> run_step(const BenchOptions& options) {
@@ -153,6 +169,9 @@ Result<int> run_step(const BenchOptions& options) {
     json["unaccounted_percent"] = *std::max_element(gaps.begin(), gaps.end());
     json["peak_memory_bytes"] = peak_memory_bytes();
     json["surface_bytes"] = trainer->pipeline().surface_bytes();
+    if (const auto predicted = trainer->pipeline().predicted()) {
+      json["predicted"] = to_json(*predicted);
+    }
     print_json(json);
     return kGood;
   }
@@ -184,6 +203,9 @@ Result<int> run_step(const BenchOptions& options) {
       "wall time within {:.2f} %\n",
       loss, human_duration(start_ms / 1000), human_bytes(peak_memory_bytes()),
       *std::max_element(gaps.begin(), gaps.end()));
+  if (const auto predicted = trainer->pipeline().predicted()) {
+    print("predicted {}\n", predicted_line(*predicted));
+  }
   return kGood;
 }
 
@@ -213,14 +235,18 @@ Result<int> run_kernels(const BenchOptions& options) {
   ANEROID_ASSIGN(const auto pipeline,
                  kernels::dynamic_pipeline(config, options.sequence));
   nlohmann::ordered_json rows = nlohmann::ordered_json::array();
-  Table table({{"kernel"},
-               {"compile ms", Align::kRight},
-               {"median ms", Align::kRight},
-               {"least ms", Align::kRight},
-               {"GFLOP", Align::kRight},
-               {"GFLOP/s", Align::kRight},
-               {"input", Align::kRight},
-               {"output", Align::kRight}});
+  Table table(
+      {{"kernel"},
+       {"compile ms", Align::kRight},
+       {"median ms", Align::kRight},
+       {"least ms", Align::kRight},
+       {"GFLOP", Align::kRight},
+       {"GFLOP/s", Align::kRight},
+       {"input", Align::kRight},
+       {"output", Align::kRight},
+       {"predicted " + opened.device->info().chip + " ms", Align::kRight}});
+  std::string basis;
+  double costliest = 0;
   catch_interrupts();
   for (const kernels::KernelProgram* kernel :
        {&pipeline.attn_fwd, &pipeline.ffn_fwd, &pipeline.final_norm_fwd,
@@ -251,6 +277,11 @@ Result<int> run_kernels(const BenchOptions& options) {
     }
     const double gflop = matrix_flops(kernel->mil_text) / 1e9;
     const double rate = gflop / (median(times) / 1000);
+    const device::PredictedTime* predicted = executable->predicted();
+    if (predicted != nullptr && predicted->microseconds > costliest) {
+      costliest = predicted->microseconds;
+      basis = predicted->basis;
+    }
     rows.push_back({{"kernel", kernel->name},
                     {"compile_ms", compile_ms},
                     {"median_ms", median(times)},
@@ -259,12 +290,26 @@ Result<int> run_kernels(const BenchOptions& options) {
                     {"gflop_per_s", rate},
                     {"input_bytes", in_elements * 2},
                     {"output_bytes", out_elements * 2}});
+    if (predicted != nullptr) {
+      nlohmann::ordered_json ops = nlohmann::ordered_json::array();
+      for (const auto& op : predicted->ops) {
+        ops.push_back(
+            {{"op", op.name}, {"us", op.microseconds}, {"bound", op.bound}});
+      }
+      rows.back()["predicted"] = {{"chip", predicted->chip},
+                                  {"call_us", predicted->microseconds},
+                                  {"basis", predicted->basis},
+                                  {"ops", ops}};
+    }
     table.add({kernel->name, fmt::format("{:.1f}", compile_ms),
                fmt::format("{:.3f}", median(times)),
                fmt::format("{:.3f}", least(times)),
                fmt::format("{:.3f}", gflop), fmt::format("{:.0f}", rate),
                human_bytes(static_cast<double>(in_elements) * 2),
-               human_bytes(static_cast<double>(out_elements) * 2)});
+               human_bytes(static_cast<double>(out_elements) * 2),
+               predicted == nullptr
+                   ? "no basis"
+                   : fmt::format("{:.3f}", predicted->microseconds / 1000)});
   }
   if (options.json) {
     nlohmann::ordered_json json = conditions(options, opened, config);
@@ -276,6 +321,9 @@ Result<int> run_kernels(const BenchOptions& options) {
         "figure is a chip's\n\n{}",
         config.name, options.sequence, opened.device->info().numerics,
         opened.pool->threads(), table.to_string());
+    if (!basis.empty()) {
+      print("\nthe last column is a prediction, one call each; {}\n", basis);
+    }
   }
   return kGood;
 }
@@ -317,6 +365,13 @@ void setup_bench(CLI::App& command, Action& chosen) {
   add_suite(command, chosen, "kernels", "Each program of the pipeline",
             "Compiles and runs the eight programs one by one.",
             "  aneroid bench kernels --model stories110m\n", run_kernels);
+  static constexpr Command kOthers[] = {
+      {"Arithmetic", "products", "Products that the engine would drop",
+       setup_bench_products},
+      {"Predictions", "timing",
+       "Predicted times against a table of measured ones", setup_bench_timing},
+  };
+  add_commands(command, kOthers, chosen);
 }
 
 }  // namespace aneroid::cli

@@ -10,6 +10,7 @@ void setup_generate(CLI::App& command, Action& chosen);
 void setup_eval(CLI::App& command, Action& chosen);
 void setup_bench(CLI::App& command, Action& chosen);
 void setup_data(CLI::App& command, Action& chosen);
+void setup_conformance(CLI::App& command, Action& chosen);
 void setup_convert(CLI::App& command, Action& chosen);
 void setup_devices(CLI::App& command, Action& chosen);
 void setup_mil(CLI::App& command, Action& chosen);

@@ -15,8 +15,8 @@ void add_device_options(CLI::App& command, DeviceFlags& flags) {
   add_chip_option(command, flags.options.chip)->capture_default_str();
   command
       .add_option("--numerics", flags.options.numerics,
-                  "the emulator's arithmetic: fast (fp16 stored, fp32 summed) "
-                  "or reference (fp32)")
+                  "the emulator's arithmetic: fast (fp16 stored, fp32 summed), "
+                  "reference (fp32) or exact (the engine's own)")
       ->type_name("NAME")
       ->capture_default_str();
   constexpr int kMostThreads = 1024;
@@ -27,6 +27,9 @@ void add_device_options(CLI::App& command, DeviceFlags& flags) {
       ->check(CLI::Range(0, kMostThreads))
       ->capture_default_str();
   add_strict_option(command, flags.options.strict);
+  command.add_flag("--faithful-silent", flags.options.faithful_silent,
+                   "where the chip gives wrong numbers without an error, give "
+                   "those instead of refusing");
   command
       .add_option("--compile-budget", flags.options.compile_budget,
                   "programs one process may compile; 0 for no limit")

@@ -19,7 +19,8 @@ struct DeviceFlags {
   int threads = 0;              // 0: all cores
   runtime::DeviceOptions options;
 };
-// --device, --chip, --numerics, --threads, --strict, --compile-budget.
+// --device, --chip, --numerics, --threads, --strict,
+// --faithful-silent, --compile-budget.
 void add_device_options(CLI::App& command, DeviceFlags& flags);
 
 // A device and the threads it computes with; the pool must go last.

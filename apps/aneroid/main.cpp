@@ -20,6 +20,8 @@ constexpr Command kCommands[] = {
     {kEngine, "devices", "Devices present, chips known, their rules",
      setup_devices},
     {kEngine, "bench", "Measure training steps and kernels", setup_bench},
+    {kEngine, "conformance", "Check the engine against tables of measurements",
+     setup_conformance},
     {kEngine, "mil", "Format and verify MIL programs", setup_mil},
 };
 

@@ -17,6 +17,7 @@
 #include "apps/aneroid/commands.h"
 #include "apps/aneroid/interrupt.h"
 #include "apps/aneroid/model_source.h"
+#include "apps/aneroid/predicted.h"
 #include "apps/aneroid/progress.h"
 #include "apps/aneroid/terminal.h"
 #include "apps/aneroid/text.h"
@@ -217,6 +218,10 @@ void introduce(const TrainOptions& options, const Start& start,
   print("engine      {} ({}, {} numerics), {} programs, {} of surfaces\n",
         info.name, info.chip, info.numerics, pipeline.programs(),
         human_bytes(static_cast<double>(pipeline.surface_bytes())));
+  if (const auto predicted = pipeline.predicted()) {
+    print("predicted   {}\n",
+          wrap(predicted_line(*predicted), terminal_width(stdout), 12));
+  }
   print("batch       {} sequences of {} tokens per step\n",
         options.accumulation, start.sequence);
   print("run         {}\n\n", options.out);

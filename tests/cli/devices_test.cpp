@@ -22,6 +22,30 @@ TEST_F(Devices, TellsTheLimitsOfAChip) {
   EXPECT_EQ(row, expect_good({"devices", "--chip", "M4"}));
 }
 
+TEST_F(Devices, TellsFiguresWithSourcesAndConfidence) {
+  const std::string row = expect_good({"devices", "--chip", "m4"});
+  for (const char* words :
+       {"weight bandwidth", "67", "GB/s", "measured repeatedly",
+        "M6 study", "predicted times: model error: median"}) {
+    EXPECT_NE(row.find(words), std::string::npos) << words << "\n" << row;
+  }
+}
+
+TEST_F(Devices, SaysWhatIsUnknown) {
+  const std::string first = expect_good({"devices", "--chip", "a11"});
+  for (const char* words :
+       {"architecture                    unknown",
+        "open to programs                no", "no timing is known"}) {
+    EXPECT_NE(first.find(words), std::string::npos) << words << "\n" << first;
+  }
+  const std::string other = expect_good({"devices", "--chip", "m2"});
+  EXPECT_NE(other.find("no basis"), std::string::npos) << other;
+  const Json one =
+      Json::parse(expect_good({"devices", "--chip", "m2", "--json"}));
+  EXPECT_TRUE(one["chips"][0]["figures"]["weight_gbs"].is_null());
+  EXPECT_EQ(one["chips"][0]["figures"]["clock_ghz"]["value"], 1.938);
+}
+
 TEST_F(Devices, PrintsRules) {
   const std::string rules = expect_good({"devices", "--rules"});
   EXPECT_NE(rules.find("C031"), std::string::npos);

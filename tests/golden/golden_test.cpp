@@ -51,6 +51,7 @@ class GoldenTest : public testing::TestWithParam<const char*> {
                   .value();
   }
 
+  bool exact() const { return std::string_view(GetParam()) == "exact"; }
   bool reference() const { return std::string_view(GetParam()) == "reference"; }
   nlohmann::json json(const char* name) const {
     return nlohmann::json::parse(
@@ -84,8 +85,8 @@ TEST_P(GoldenTest, LogitsAndLossOfAPretrainedModel) {
   ASSERT_TRUE(status) << to_string(status.error());
   const auto tile = (*pipeline)->logits().at(0);
   std::vector<float> logits(512 * 256);
-  pipeline::read_rows({tile.data, tile.storage, tile.row_stride}, logits.data(),
-                      256, 512, 256);
+  pipeline::read_rows({tile.data, tile.storage, tile.row_stride, 1},
+                      logits.data(), 256, 512, 256);
   double worst = 0;
   double nll = 0;
   for (size_t t = 0; t < 256; ++t) {
@@ -165,7 +166,8 @@ TEST_P(GoldenTest, GradientsOfEveryTensor) {
     }
     const double relative = std::sqrt(difference / norm);
     worst = std::max(worst, relative);
-    EXPECT_LE(relative, reference() ? 1e-4 : 3e-2) << name;
+    // The engine's tables cost another percent or three.
+    EXPECT_LE(relative, reference() ? 1e-4 : exact() ? 6e-2 : 3e-2) << name;
     EXPECT_NEAR(std::sqrt(norm), entry["l2"].get<double>(),
                 1e-5 * entry["l2"].get<double>())
         << name;  // the right slice of the file
@@ -250,7 +252,7 @@ TEST_P(GoldenTest, GreedyText) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Numerics, GoldenTest,
-                         testing::Values("reference", "fast"),
+                         testing::Values("reference", "fast", "exact"),
                          [](const auto& tested) {
                            return std::string(tested.param);
                          });

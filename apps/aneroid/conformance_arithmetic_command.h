@@ -1,0 +1,10 @@
+// A part of `aneroid conformance`.
+#pragma once
+
+#include "apps/aneroid/common.h"
+
+namespace aneroid::cli {
+
+void setup_conformance_arithmetic(CLI::App& command, Action& chosen);
+
+}  // namespace aneroid::cli
