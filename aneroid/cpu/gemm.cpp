@@ -106,15 +106,6 @@ void choose_tiles(GemmPlan& plan, int threads) {
                  kMinTileRows, kMaxTileRows);
 }
 
-const void* advance(const void* data, Storage storage, int64_t elements) {
-  return static_cast<const std::byte*>(data) +
-         elements * (storage == Storage::kHalf ? 2 : 4);
-}
-void* advance(void* data, Storage storage, int64_t elements) {
-  return static_cast<std::byte*>(data) +
-         elements * (storage == Storage::kHalf ? 2 : 4);
-}
-
 // Calls f with the plans of the rounds, in order.
 template <typename F>
 void for_each_round(const GemmPlan& whole, const F& f) {

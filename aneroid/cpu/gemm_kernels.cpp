@@ -222,21 +222,6 @@ void store_block(const GemmPlan& plan, const T* block, int64_t product,
   }
 }
 
-template <typename S>
-const S* element(const ConstMatrix& matrix, int64_t offset) {
-  return static_cast<const S*>(matrix.data) + offset;
-}
-
-// Calls f with `matrix`'s data as Half* or float*, `offset` elements in.
-template <typename F>
-void with_storage(const ConstMatrix& matrix, int64_t offset, const F& f) {
-  if (matrix.storage == Storage::kHalf) {
-    f(element<Half>(matrix, offset));
-  } else {
-    f(element<float>(matrix, offset));
-  }
-}
-
 // Packed B is [K block][panel][k][column of the panel]. Where the panel of
 // column n (a multiple of kPanel) begins in the block that begins at k.
 template <typename T>

@@ -17,6 +17,16 @@ HWY_BEFORE_NAMESPACE();
 namespace aneroid::cpu {
 namespace HWY_NAMESPACE {
 
+// Calls f with `matrix`'s data as Half* or float*, `offset` elements in.
+template <typename F>
+void with_storage(const ConstMatrix& matrix, int64_t offset, const F& f) {
+  if (matrix.storage == Storage::kHalf) {
+    f(static_cast<const Half*>(matrix.data) + offset);
+  } else {
+    f(static_cast<const float*>(matrix.data) + offset);
+  }
+}
+
 HWY_INLINE float one_float(float value) { return value; }
 HWY_INLINE float one_float(Half value) {
   const hn::CappedTag<float, 1> d;

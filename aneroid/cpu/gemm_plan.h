@@ -60,6 +60,17 @@ struct GemmPlan {
   int64_t tile_tasks() const;
 };
 
+// `elements` further on.
+inline const void* advance(const void* data, Storage storage,
+                           int64_t elements) {
+  return static_cast<const std::byte*>(data) +
+         elements * (storage == Storage::kHalf ? 2 : 4);
+}
+inline void* advance(void* data, Storage storage, int64_t elements) {
+  return static_cast<std::byte*>(data) +
+         elements * (storage == Storage::kHalf ? 2 : 4);
+}
+
 inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 inline int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
 

@@ -8,6 +8,7 @@
 #include "aneroid/base/half.h"
 #include "aneroid/base/random.h"
 #include "aneroid/blob/blob.h"
+#include "aneroid/emulator/test_support.h"
 #include "aneroid/interp/interp.h"
 #include "aneroid/mil/builder.h"
 #include "aneroid/mil/text.h"
@@ -17,10 +18,6 @@ namespace {
 
 using mil::Builder;
 using mil::Var;
-
-mil::Type fp16(Shape shape) {
-  return mil::tensor(DataType::kFp16, std::move(shape));
-}
 
 std::unique_ptr<device::Device> open(cpu::ThreadPool& pool, Numerics numerics,
                                      EmulatorOptions options = {}) {

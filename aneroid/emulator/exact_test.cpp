@@ -9,6 +9,7 @@
 #include "aneroid/base/half.h"
 #include "aneroid/base/random.h"
 #include "aneroid/emulator/emulator.h"
+#include "aneroid/emulator/test_support.h"
 #include "aneroid/mil/builder.h"
 #include "aneroid/mil/text.h"
 #include "aneroid/numerics/accumulator.h"
@@ -20,10 +21,6 @@ namespace {
 
 using mil::Builder;
 using mil::Var;
-
-mil::Type fp16(Shape shape) {
-  return mil::tensor(DataType::kFp16, std::move(shape));
-}
 
 // Runs a program of one input and one output.
 std::vector<Half> run(const mil::Program& program,

@@ -8,6 +8,7 @@
 #include "aneroid/base/half.h"
 #include "aneroid/base/random.h"
 #include "aneroid/emulator/emulator.h"
+#include "aneroid/emulator/test_support.h"
 #include "aneroid/mil/builder.h"
 #include "aneroid/mil/text.h"
 
@@ -16,10 +17,6 @@ namespace {
 
 using mil::Builder;
 using mil::Var;
-
-mil::Type fp16(Shape shape) {
-  return mil::tensor(DataType::kFp16, std::move(shape));
-}
 
 class SilentTest : public testing::Test {
  protected:

@@ -38,15 +38,6 @@ void choose_tiles(MatrixPlan& plan, int threads) {
   }
 }
 
-const void* advance(const void* data, cpu::Storage storage, int64_t elements) {
-  return static_cast<const std::byte*>(data) +
-         elements * (storage == cpu::Storage::kHalf ? 2 : 4);
-}
-void* advance(void* data, cpu::Storage storage, int64_t elements) {
-  return static_cast<std::byte*>(data) +
-         elements * (storage == cpu::Storage::kHalf ? 2 : 4);
-}
-
 int64_t round_columns(int64_t depth, int64_t columns, int64_t panel) {
   return std::min(round_up(columns, panel),
                   std::max(panel, kRoundElements / std::max<int64_t>(depth, 1) /
@@ -69,11 +60,14 @@ void for_each_round(const MatrixPlan& whole, const F& f) {
       MatrixPlan round = whole;
       round.batch.count = std::min(products, batch.count - p);
       round.shape.n = std::min(cols, n - first);
-      round.a.data = advance(whole.a.data, whole.a.storage, p * batch.a_stride);
-      round.b.data = advance(whole.b.data, whole.b.storage,
-                             p * batch.b_stride + first * whole.b.col_stride);
-      round.c.data = advance(whole.c.data, whole.c.storage,
-                             p * batch.c_stride + first * whole.c.col_stride);
+      round.a.data =
+          cpu::advance(whole.a.data, whole.a.storage, p * batch.a_stride);
+      round.b.data =
+          cpu::advance(whole.b.data, whole.b.storage,
+                       p * batch.b_stride + first * whole.b.col_stride);
+      round.c.data =
+          cpu::advance(whole.c.data, whole.c.storage,
+                       p * batch.c_stride + first * whole.c.col_stride);
       if (round.bias.data != nullptr) {
         round.bias.data += first * whole.bias.col_stride;
       }

@@ -161,23 +161,13 @@ void pack_group(const S* src, int64_t row_stride, int64_t col_stride,
   }
 }
 
-// Calls f with the matrix's data as Half* or float*, `offset` elements in.
-template <typename F>
-void with_storage(const cpu::ConstMatrix& matrix, int64_t offset, const F& f) {
-  if (matrix.storage == cpu::Storage::kHalf) {
-    f(static_cast<const Half*>(matrix.data) + offset);
-  } else {
-    f(static_cast<const float*>(matrix.data) + offset);
-  }
-}
-
 // Rows [m, m + rows) of K block [k, k + k_count): values, thresholds, and the
 // largest norm.
 float pack_rows(const MatrixPlan& plan, int64_t product, int64_t m,
                 int64_t rows, int64_t k, int64_t k_count, float* values,
                 float* least) {
   const cpu::ConstMatrix& a = plan.a;
-  with_storage(
+  cpu::HWY_NAMESPACE::with_storage(
       a, product * plan.batch.a_stride + m * a.row_stride + k * a.col_stride,
       [&](const auto* src) HWY_ATTR {
         pack_group(src, a.row_stride, a.col_stride, rows, k_count, values);
@@ -198,7 +188,7 @@ void target_pack(const MatrixPlan& plan, int64_t index) {
   const int64_t n_count = std::min(kPanel, plan.shape.n - n);
   const cpu::ConstMatrix& b = plan.b;
   float* const dst = plan.panel_of(product, block, panel);
-  with_storage(
+  cpu::HWY_NAMESPACE::with_storage(
       b, product * plan.batch.b_stride + k * b.row_stride + n * b.col_stride,
       [&](const auto* src) HWY_ATTR {
         cpu::HWY_NAMESPACE::pack_panel<kPanel>(src, b.row_stride, b.col_stride,

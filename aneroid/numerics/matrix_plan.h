@@ -29,12 +29,6 @@ struct KernelGeometry {
 };
 KernelGeometry kernel_geometry();
 
-struct TileCounts {
-  int64_t narrow = 0;
-  int64_t wide = 0;
-  int64_t watched = 0;
-};
-
 // What one worker needs besides the packed B. Sized for every target.
 struct WorkerMemory {
   static constexpr int64_t kMostRows = 16;
@@ -47,7 +41,7 @@ struct WorkerMemory {
   alignas(64) int32_t totals[kTileRows * kTileCols];
   float bounds[kTileRows * kTileCols / 8];  // of each register block
   alignas(64) double watched[kMostRows * kMostPanel];
-  TileCounts counts;
+  MatrixStatistics counts;
 };
 
 struct MatrixPlan {

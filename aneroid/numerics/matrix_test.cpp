@@ -154,8 +154,8 @@ TEST(MatrixProduct, TakesAnyLayoutAndSize) {
     const auto next = [&] { return source.ordinary(0.5); };
     for (const GemmShape shape :
          {GemmShape{1, 1, 1}, GemmShape{1, 130, 64}, GemmShape{130, 1, 64},
-          GemmShape{8, 48, 256}, GemmShape{49, 385, 17},
-          GemmShape{13, 50, 257}, GemmShape{3, 5, 0}}) {
+          GemmShape{8, 48, 256}, GemmShape{49, 385, 17}, GemmShape{13, 50, 257},
+          GemmShape{3, 5, 0}}) {
       for (int bits = 0; bits < 8; ++bits) {
         expect_equal(problem(shape, 2, next),
                      {(bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0});

@@ -25,8 +25,8 @@ TEST_F(Devices, TellsTheLimitsOfAChip) {
 TEST_F(Devices, TellsFiguresWithSourcesAndConfidence) {
   const std::string row = expect_good({"devices", "--chip", "m4"});
   for (const char* words :
-       {"weight bandwidth", "67", "GB/s", "measured repeatedly",
-        "M6 study", "predicted times: model error: median"}) {
+       {"weight bandwidth", "67", "GB/s", "measured repeatedly", "M6 study",
+        "predicted times: model error: median"}) {
     EXPECT_NE(row.find(words), std::string::npos) << words << "\n" << row;
   }
 }

@@ -121,8 +121,7 @@ TEST_F(ExactTraining, WithoutLossScalingTransformerGradientsAreZero) {
 
 TEST_F(ExactTraining, WithOurScaleGradientsAreThoseOfTheReference) {
   const auto reference = gradients("reference", 1);
-  const auto exact =
-      gradients("exact", train::TrainerOptions{}.loss_scale);
+  const auto exact = gradients("exact", train::TrainerOptions{}.loss_scale);
   double worst = 0;
   for (size_t p = 0; p < table_.size(); ++p) {
     double difference = 0;
