@@ -17,7 +17,6 @@ namespace aneroid::conformance {
 namespace {
 
 using target::OpForm;
-using target::Support;
 
 constexpr std::string_view kAlone = "Core ML MLComputePlan, single-op model";
 constexpr std::string_view kBetween =

@@ -69,6 +69,7 @@ class Rewriter {
   size_t zero(size_t index) {
     const std::vector<mil::Var> results = block_.operations[index].outputs;
     std::vector<mil::Operation> constants;
+    constants.reserve(results.size());
     for (const mil::Var& result : results) {
       constants.push_back(constant(result, zeros(result.type)));
     }

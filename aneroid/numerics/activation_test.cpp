@@ -19,6 +19,7 @@ constexpr Half kMinusInfinity{0xFC00};
 
 std::vector<Function> all_functions() {
   std::vector<Function> functions;
+  functions.reserve(kFunctions);
   for (int i = 0; i < kFunctions; ++i) {
     functions.push_back(static_cast<Function>(i));
   }

@@ -65,7 +65,9 @@ struct Layout {
 };
 
 MatrixStatistics expect_equal(const Problem& p, const Layout& layout = {}) {
-  const auto& [m, n, k] = p.shape;
+  const int64_t m = p.shape.m;
+  const int64_t n = p.shape.n;
+  const int64_t k = p.shape.k;
   const cpu::ConstMatrix a{p.a.data(), Storage::kHalf,
                            layout.a_transposed ? 1 : k,
                            layout.a_transposed ? m : 1};
