@@ -21,7 +21,7 @@ struct Text {
   std::string body;
   std::string outputs = "y";
   std::string_view build_info = kBuildInfo;
-  std::string attributes;  // of the function
+  std::string attributes = {};  // of the function
 };
 
 std::string to_text(const Text& text) {
