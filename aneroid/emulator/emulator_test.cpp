@@ -416,6 +416,41 @@ TEST(EmulatorTest, WeightsAreFrozenAtCompileC082) {
   EXPECT_EQ(read(*y, 1)[0], 6.0);
 }
 
+// A record that lies about its data is read as garbage by the chip; here it is
+// refused, with the numbers.
+TEST(EmulatorTest, RecordsMustDescribeTheirDataC011) {
+  Builder b;
+  const Var in = b.input("in", fp16({1, 64, 1, 64}));
+  const Var w = b.weight("w", fp16({1, 64, 1, 1}), "@model_path/w.bin");
+  const std::string text =
+      mil::print(b.finish({{"out", b.mul(in, w)}}).value());
+  const auto file_with = [](int64_t values) {
+    blob::Writer weights;
+    const std::vector<Half> ones(static_cast<size_t>(values), to_half_even(1));
+    EXPECT_TRUE(
+        weights.append(DataType::kFp16, std::as_bytes(std::span(ones))));
+    return weights.finish();
+  };
+  cpu::ThreadPool pool(1);
+  auto device = open(pool, Numerics::kFast);
+  const std::vector<std::byte> good = file_with(64);
+  EXPECT_TRUE(device->compile({"good", text, {{"@model_path/w.bin", good}}}));
+  const std::vector<std::byte> small = file_with(32);
+  const auto refused =
+      device->compile({"small", text, {{"@model_path/w.bin", small}}});
+  ASSERT_FALSE(refused);
+  EXPECT_NE(to_string(refused.error()).find("holds 64 bytes"),
+            std::string::npos)
+      << to_string(refused.error());
+  std::vector<std::byte> lying = good;
+  lying[64 + 16] = std::byte{0xFF};  // where the data are said to begin
+  const auto elsewhere =
+      device->compile({"lying", text, {{"@model_path/w.bin", lying}}});
+  ASSERT_FALSE(elsewhere);
+  EXPECT_NE(to_string(elsewhere.error()).find("255"), std::string::npos)
+      << to_string(elsewhere.error());
+}
+
 TEST(EmulatorTest, ConcatOfComputedPartsNeedsNoCopy) {
   Builder b;
   const Var in = b.input("in", fp16({1, 64, 1, 64}));
