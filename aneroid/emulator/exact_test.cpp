@@ -146,6 +146,45 @@ TEST(ExactProgram, ConvStartsFromItsBias) {
   EXPECT_EQ(to_float(got[64]), 0.0F) << "-16384 + 64 x 256";
 }
 
+// 64 products 100 x 100 at a scale of 1/16 are 40,000: more than the
+// fixed-point accumulator holds, and nothing to a sum of integers that is
+// scaled afterwards.
+TEST(ExactProgram, QuantisedConvolutionsSumIntegers) {
+  Builder b;
+  const Var in = b.input("in", fp16({1, 64, 1, 64}));
+  const auto scale = mil::float_value(DataType::kFp16, 0.25);
+  const Var q = b.op("quantize", {{"input", in},
+                                  {"scale", scale},
+                                  {"output_dtype", mil::string_value("int8")}});
+  const Var x = b.op("dequantize", {{"input", q}, {"scale", scale}});
+  mil::Value numbers{mil::tensor(DataType::kInt8, {32, 64, 1, 1}),
+                     mil::Value::Bytes(32 * 64, std::byte{100})};
+  const Var weight =
+      b.op("constexpr_affine_dequantize",
+           {{"quantized_data", numbers},
+            {"scale", scale},
+            {"zero_point",
+             mil::Value{mil::scalar(DataType::kInt8), mil::Value::Bytes(1)}},
+            {"axis", mil::int_value(0)}});
+  const Var out = b.op("conv", {{"x", x},
+                                {"weight", weight},
+                                {"strides", mil::ints_value({1, 1})},
+                                {"pad_type", mil::string_value("valid")},
+                                {"pad", mil::ints_value({0, 0, 0, 0})},
+                                {"dilations", mil::ints_value({1, 1})},
+                                {"groups", mil::int_value(1)}});
+  const auto program = b.finish({{"out", out}});
+  ASSERT_TRUE(program) << to_string(program.error());
+  // 24.875 / 0.25 is 99.5, which rounds away from zero.
+  std::vector<Half> values(64 * 64, to_half_even(25.0));
+  values[1] = to_half_even(24.875);
+  values[2] = to_half_even(-300.0);  // limited to -128
+  const auto got = run(*program, values, 32 * 64);
+  EXPECT_EQ(to_float(got[0]), 40000.0F);
+  EXPECT_EQ(to_float(got[1]), 40000.0F);
+  EXPECT_EQ(got[2], numerics::encode((630000.0 - 12800.0) / 16));
+}
+
 struct UnaryCase {
   const char* op;
   numerics::Function function;

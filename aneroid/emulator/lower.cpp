@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <numeric>
 
 #include <fmt/format.h>
 
+#include "aneroid/base/half.h"
 #include "aneroid/emulator/silent.h"
 
 namespace aneroid::emulator {
@@ -541,12 +543,69 @@ Status Lowering::matmul(const mil::Operation& operation) {
   return {};
 }
 
+Result<double> Lowering::use_integers(const mil::Operation& operation, Slot& x,
+                                      Slot& weight) {
+  // One scale for the whole tensor and no zero point: what was measured. A
+  // bias beside int8 sums was not.
+  const auto scale_of = [&](const mil::Operation* source, std::string_view op) {
+    if (source == nullptr || source->op != op) return 0.0;
+    if (const mil::Value* zero = symbols_.constant(*source, "zero_point")) {
+      const std::vector<int64_t> values = mil::as_ints(*zero);
+      if (values.empty() || std::ranges::any_of(values, [](int64_t value) {
+            return value != 0;
+          })) {
+        return 0.0;
+      }
+    }
+    const mil::Value* scale = symbols_.constant(*source, "scale");
+    if (scale == nullptr || element_count(scale->type.shape) != 1) return 0.0;
+    const std::vector<double> values = mil::as_doubles(*scale);
+    return values.empty() ? 0.0 : values[0];
+  };
+  const std::string x_name = names_of(*operation.input("x")).at(0);
+  const std::string weight_name = names_of(*operation.input("weight")).at(0);
+  const mil::Operation* dequantize = symbols_.definition(x_name);
+  const double x_scale = scale_of(dequantize, "dequantize");
+  const double weight_scale =
+      scale_of(symbols_.definition(weight_name), "constexpr_affine_dequantize");
+  if (x_scale <= 0 || weight_scale <= 0 || operation.input("bias") != nullptr ||
+      symbols_.type(weight_name)->dtype != DataType::kFp16) {
+    return 0.0;
+  }
+  const std::string quantized = names_of(*dequantize->input("input")).at(0);
+  if (symbols_.type(quantized)->dtype != DataType::kInt8) return 0.0;
+  ANEROID_ASSIGN(x, slot(quantized));
+  // fp16 is fine enough to tell int8 multiples of the scale apart.
+  ANEROID_ASSIGN(const std::vector<std::byte> halves,
+                 constants_.bytes(weight_name));
+  Buffer numbers;
+  numbers.place = Buffer::Place::kConstant;
+  numbers.storage = cpu::Storage::kFloat;
+  numbers.elements = weight.view.count();
+  numbers.constant.resize(numbers.bytes());
+  for (int64_t i = 0; i < numbers.elements; ++i) {
+    const double value = static_cast<double>(
+        to_float(reinterpret_cast<const Half*>(halves.data())[i]));
+    reinterpret_cast<float*>(numbers.constant.data())[i] =
+        static_cast<float>(std::round(value / weight_scale));
+  }
+  plan_.buffers.push_back(std::move(numbers));
+  weight.view =
+      dense_view(static_cast<int>(plan_.buffers.size()) - 1, weight.view.dims);
+  weight.producer = -1;
+  return x_scale * weight_scale;
+}
+
 Status Lowering::conv(const mil::Operation& operation) {
   const mil::Var& result = operation.outputs[0];
-  ANEROID_ASSIGN(const Slot x, input(operation, "x"));
-  ANEROID_ASSIGN(const Slot weight, input(operation, "weight"));
+  ANEROID_ASSIGN(Slot x, input(operation, "x"));
+  ANEROID_ASSIGN(Slot weight, input(operation, "weight"));
   if (x.view.dims.size() != 4 || x.view.dims[0] != 1) {
     return interpret(operation);
+  }
+  double integer_scale = 0.0;
+  if (plan_.numerics == Numerics::kExact) {
+    ANEROID_ASSIGN(integer_scale, use_integers(operation, x, weight));
   }
   const Shape& w = weight.view.dims;  // [out, in / groups, kh, kw]
   const int64_t groups = symbols_.int_or(operation, "groups", 1);
@@ -598,9 +657,11 @@ Status Lowering::conv(const mil::Operation& operation) {
       PatchStep patch;
       patch.in =
           *reshape_view(part.view, {w[1], x.view.dims[2], x.view.dims[3]});
-      const mil::Type type = mil::tensor(
-          symbols_.type(names_of(*operation.input("x")).at(0))->dtype,
-          {depth, pixels});
+      const DataType dtype =
+          integer_scale > 0
+              ? DataType::kInt8
+              : symbols_.type(names_of(*operation.input("x")).at(0))->dtype;
+      const mil::Type type = mil::tensor(dtype, {depth, pixels});
       patch.out_buffer = new_buffer(type);
       patch.kernel_h = w[2];
       patch.kernel_w = w[3];
@@ -626,6 +687,7 @@ Status Lowering::conv(const mil::Operation& operation) {
     const auto target = reshape_view(rows, {group_out, pixels});
     if (!target) return interpret(operation);
     add_gemm("conv", {group_out, pixels, depth}, kernel, matrix, *target);
+    std::get<GemmStep>(nodes_.back().step.work).integer_scale = integer_scale;
     if (initial) {
       auto& step = std::get<GemmStep>(nodes_.back().step.work);
       step.bias_buffer = bias.view.buffer;

@@ -32,6 +32,10 @@ class Lowering {
   Status softmax(const mil::Operation& operation);
   Status matmul(const mil::Operation& operation);
   Status conv(const mil::Operation& operation);
+  // When both operands of a conv are dequantised int8 numbers: makes `x` and
+  // `weight` those numbers and returns the product of their scales; else 0.
+  Result<double> use_integers(const mil::Operation& operation, Slot& x,
+                              Slot& weight);
   Status interpret(const mil::Operation& operation);
   Status finish_outputs();
 

@@ -121,6 +121,9 @@ struct GemmStep {
   // The accumulators' initial values, one per row of C; exact numerics only.
   int bias_buffer = -1;
   int64_t bias_offset = 0, bias_row = 0;
+  // W8A8, exact numerics only: both operands hold int8 numbers, and their sum
+  // is multiplied by this. 0: not.
+  double integer_scale = 0.0;
 };
 
 // out[o, i] = reduction over r of in[o, r, i] where i is not the last axis

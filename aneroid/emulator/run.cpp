@@ -10,6 +10,7 @@
 #include "aneroid/emulator/exact.h"
 #include "aneroid/emulator/fused.h"
 #include "aneroid/interp/interp.h"
+#include "aneroid/numerics/integer_matrix.h"
 
 namespace aneroid::emulator {
 namespace {
@@ -81,6 +82,10 @@ class Runner {
                        storage(step.b_buffer), step.b_row, step.b_col};
     cpu::Matrix c{element(step.c_buffer, step.c_offset), storage(step.c_buffer),
                   step.c_row, step.c_col};
+    if (step.integer_scale > 0) {
+      numerics::integer_product(pool_, shape, a, b, c, step.integer_scale);
+      return {};
+    }
     if (plan_.numerics == Numerics::kExact) {
       numerics::Bias bias;
       if (step.bias_buffer >= 0) {

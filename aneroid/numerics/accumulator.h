@@ -49,13 +49,14 @@ class Accumulator {
 // away from zero is assumed), were not measured.
 class IntegerAccumulator {
  public:
+  explicit IntegerAccumulator(int64_t sum = 0) : sum_(sum) {}
   void add(int8_t x, int8_t w) { sum_ += int64_t{x} * w; }
   int64_t sum() const { return sum_; }
   // `scale` is that of the activations times that of the weights.
   Half result(double scale) const;
 
  private:
-  int64_t sum_ = 0;
+  int64_t sum_;
 };
 
 // fp16 to int8: value / scale, rounded half away from zero, limited to
