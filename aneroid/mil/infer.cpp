@@ -180,9 +180,9 @@ const Type* InferContext::type(std::string_view operand) const {
 }
 
 const Shape& InferContext::shape(std::string_view operand) const {
-  static const Shape none;
+  static const Shape kNone;
   const Type* found = type(operand);
-  return found == nullptr ? none : found->shape;
+  return found == nullptr ? kNone : found->shape;
 }
 
 DataType InferContext::dtype(std::string_view operand) const {

@@ -379,18 +379,18 @@ std::vector<OpDef> make_table() {
 }  // namespace
 
 std::span<const OpDef> op_table() {
-  static const std::vector<OpDef> table = make_table();
-  return table;
+  static const std::vector<OpDef> kTable = make_table();
+  return kTable;
 }
 
 const OpDef* find_op(std::string_view name) {
-  static const auto index = [] {
+  static const auto kIndex = [] {
     std::map<std::string_view, const OpDef*> by_name;
     for (const OpDef& op : op_table()) by_name.emplace(op.name, &op);
     return by_name;
   }();
-  const auto found = index.find(name);
-  return found == index.end() ? nullptr : found->second;
+  const auto found = kIndex.find(name);
+  return found == kIndex.end() ? nullptr : found->second;
 }
 
 }  // namespace aneroid::mil

@@ -162,19 +162,19 @@ int64_t ParameterSpec::count() const {
 }
 
 std::vector<ParameterSpec> parameter_table(const ModelConfig& config) {
-  static const Templates templates;
+  static const Templates kTemplates;
   const bool tied = config.tie_word_embeddings;
   std::vector<ParameterSpec> table;
   table.push_back(
-      make_row(tied ? templates.tied_embedding : templates.untied_embedding,
+      make_row(tied ? kTemplates.tied_embedding : kTemplates.untied_embedding,
                config, -1));
   for (int64_t layer = 0; layer < config.num_hidden_layers; ++layer) {
-    for (const RowTemplate& row : templates.layer) {
+    for (const RowTemplate& row : kTemplates.layer) {
       table.push_back(make_row(row, config, layer));
     }
   }
-  table.push_back(make_row(templates.norm, config, -1));
-  if (!tied) table.push_back(make_row(templates.lm_head, config, -1));
+  table.push_back(make_row(kTemplates.norm, config, -1));
+  if (!tied) table.push_back(make_row(kTemplates.lm_head, config, -1));
   return table;
 }
 
