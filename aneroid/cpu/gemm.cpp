@@ -58,15 +58,6 @@ bool should_transpose(const GemmShape& shape, const Matrix& c, int64_t lanes) {
   return transposed < as_is;
 }
 
-void transpose(GemmPlan& plan) {
-  std::swap(plan.shape.m, plan.shape.n);
-  std::swap(plan.a, plan.b);
-  std::swap(plan.batch.a_stride, plan.batch.b_stride);
-  std::swap(plan.a.row_stride, plan.a.col_stride);
-  std::swap(plan.b.row_stride, plan.b.col_stride);
-  std::swap(plan.c.row_stride, plan.c.col_stride);
-}
-
 // The largest multiple of a panel up to `cols`, at least one panel, that cuts
 // n evenly.
 int64_t even_cols(int64_t n, int64_t cols, int64_t panel) {
@@ -194,7 +185,8 @@ struct GemmAccess {
     plan.options = options;
     plan.batch = batch;
     plan.geometry = gemm_geometry(options.accumulate);
-    if (should_transpose(shape, c, plan.geometry.lanes)) transpose(plan);
+    if (should_transpose(shape, c, plan.geometry.lanes))
+      exchange_operands(plan);
     choose_tiles(plan, pool.threads());
     GemmScratch::Impl& memory = impl(scratch);
     // Memory that queued work uses must not move.

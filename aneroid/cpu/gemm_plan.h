@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "aneroid/cpu/gemm.h"
 
@@ -59,6 +60,18 @@ struct GemmPlan {
   int64_t pack_tasks() const;  // 0 with local_b
   int64_t tile_tasks() const;
 };
+
+// C^T = B^T A^T: the same sums, columns of C as rows. For plans of any matrix
+// product.
+template <typename Plan>
+void exchange_operands(Plan& plan) {
+  std::swap(plan.shape.m, plan.shape.n);
+  std::swap(plan.a, plan.b);
+  std::swap(plan.batch.a_stride, plan.batch.b_stride);
+  std::swap(plan.a.row_stride, plan.a.col_stride);
+  std::swap(plan.b.row_stride, plan.b.col_stride);
+  std::swap(plan.c.row_stride, plan.c.col_stride);
+}
 
 // `elements` further on.
 inline const void* advance(const void* data, Storage storage,

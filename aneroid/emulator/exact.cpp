@@ -59,10 +59,6 @@ constexpr std::array kPowers = {
     PowerRow{0.5F, Function::kSqrt},
 };
 
-numerics::Operand given(const cpu::Operand& operand) {
-  return {operand.data, operand.one};
-}
-
 void look_up(Function function, const cpu::Operand& a, float* dst, size_t n) {
   if (a.one) {
     float value = 0;
@@ -87,7 +83,7 @@ void divide(const FusedOp& op, const cpu::Operand& a, const cpu::Operand& b,
             float* dst, size_t n) {
   if (op.b.reg < 0) {
     const float factor = numerics::written(1.0 / static_cast<double>(*b.data));
-    numerics::apply(BinaryOp::kMul, given(a), {&factor, true}, dst, n);
+    numerics::apply(BinaryOp::kMul, a, {&factor, true}, dst, n);
     return;
   }
   constexpr size_t kPiece = 256;
@@ -96,8 +92,7 @@ void divide(const FusedOp& op, const cpu::Operand& a, const cpu::Operand& b,
     const size_t count = std::min(kPiece, n - i);
     look_up(Function::kReciprocal, b.one ? b : cpu::Operand{b.data + i, false},
             reciprocals, count);
-    numerics::apply(BinaryOp::kMul,
-                    a.one ? given(a) : numerics::Operand{a.data + i, false},
+    numerics::apply(BinaryOp::kMul, a.one ? a : cpu::Operand{a.data + i, false},
                     {reciprocals, false}, dst + i, count);
   }
 }
@@ -117,7 +112,7 @@ void power(const FusedOp& op, const cpu::Operand& a, const cpu::Operand& b,
       return;
     }
     if (*b.data == 2.0F) {
-      numerics::apply(BinaryOp::kMul, given(a), given(a), dst, n);
+      numerics::apply(BinaryOp::kMul, a, a, dst, n);
       return;
     }
   }
@@ -128,8 +123,7 @@ void power(const FusedOp& op, const cpu::Operand& a, const cpu::Operand& b,
     look_up(Function::kLog, a.one ? a : cpu::Operand{a.data + i, false}, logs,
             count);
     numerics::apply(BinaryOp::kMul, {logs, false},
-                    b.one ? given(b) : numerics::Operand{b.data + i, false},
-                    logs, count);
+                    b.one ? b : cpu::Operand{b.data + i, false}, logs, count);
     look_up(Function::kExp, {logs, false}, dst + i, count);
   }
 }
@@ -154,7 +148,7 @@ void execute_exact(const FusedOp& op, cpu::Operand a, cpu::Operand b,
   if (b.one) b.data = &b_one;
   for (const BinaryRow& row : kBinary) {
     if (row.code == op.code) {
-      numerics::apply(row.op, given(a), given(b), dst, count);
+      numerics::apply(row.op, a, b, dst, count);
       return;
     }
   }
@@ -173,10 +167,10 @@ void execute_exact(const FusedOp& op, cpu::Operand a, cpu::Operand b,
       power(op, a, b, dst, count);
       break;
     case Code::kSquare:
-      numerics::apply(BinaryOp::kMul, given(a), given(a), dst, count);
+      numerics::apply(BinaryOp::kMul, a, a, dst, count);
       break;
     case Code::kRelu:
-      numerics::apply(BinaryOp::kMax, given(a), {&zero, true}, dst, count);
+      numerics::apply(BinaryOp::kMax, a, {&zero, true}, dst, count);
       break;
     case Code::kAbs:
       spread(a, dst, count);

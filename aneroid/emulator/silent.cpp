@@ -34,39 +34,41 @@ class Rewriter {
   explicit Rewriter(mil::Block& block) : block_(block) {}
 
   void zero_outputs() {
-    for (size_t i = 0; i < block_.operations.size(); ++i) {
+    for (size_t i = block_.operations.size(); i-- > 0;) {
       const auto& outputs = block_.operations[i].outputs;
       const bool returned = std::ranges::any_of(outputs, [&](const auto& var) {
         return std::ranges::find(block_.outputs, var.name) !=
                block_.outputs.end();
       });
-      if (returned) i += zero(i) - 1;
+      if (returned) zero(i);
     }
   }
 
-  // Applies `effect` to operation `index`; returns how many operations stand
-  // in its place.
-  size_t apply(SilentEffect effect, size_t index) {
+  // Applies `effect` to operation `index`; later ones may move.
+  void apply(SilentEffect effect, size_t index) {
     mil::Operation& operation = block_.operations[index];
     switch (effect) {
       case SilentEffect::kZeros:
-        return zero(index);
+        zero(index);
+        break;
       case SilentEffect::kMaskIgnored:
         std::erase_if(operation.inputs, [](const auto& input) {
           return input.first == "attn_mask";
         });
-        return 1;
+        break;
       case SilentEffect::kSqrtFusion:
-        return fuse_sqrt(index);
+        fuse_sqrt(index);
+        break;
       case SilentEffect::kClampSixteenth:
-        return append(index, kCropTransfer, {});
+        append(index, kCropTransfer, {});
+        break;
       default:  // nothing to compute differently
-        return 1;
+        break;
     }
   }
 
  private:
-  size_t zero(size_t index) {
+  void zero(size_t index) {
     const std::vector<mil::Var> results = block_.operations[index].outputs;
     std::vector<mil::Operation> constants;
     constants.reserve(results.size());
@@ -76,13 +78,12 @@ class Rewriter {
     const auto at = block_.operations.begin() + static_cast<long>(index);
     block_.operations.insert(block_.operations.erase(at), constants.begin(),
                              constants.end());
-    return constants.size();
   }
 
   // The operation writes another name, and `op` of that, with more inputs,
   // writes the old one.
-  size_t append(size_t index, std::string_view op,
-                std::vector<mil::Operation> before) {
+  void append(size_t index, std::string_view op,
+              std::vector<mil::Operation> before) {
     mil::Operation& operation = block_.operations[index];
     mil::Var& result = operation.outputs[0];
     mil::Operation last;
@@ -97,19 +98,18 @@ class Rewriter {
     block_.operations.insert(
         block_.operations.begin() + static_cast<long>(index) + 1,
         before.begin(), before.end());
-    return before.size() + 1;
   }
 
   // real_div(x, sqrt) becomes its inverse ratio; a mul that broadcasts the
   // root keeps its first channel only.
-  size_t fuse_sqrt(size_t index) {
+  void fuse_sqrt(size_t index) {
     mil::Operation& operation = block_.operations[index];
     if (operation.op == "real_div") {
       std::swap(operation.inputs[0].second, operation.inputs[1].second);
-      return 1;
+      return;
     }
     const mil::Type& type = operation.outputs[0].type;
-    if (type.shape.size() < 2 || type.dtype != DataType::kFp16) return 1;
+    if (type.shape.size() < 2 || type.dtype != DataType::kFp16) return;
     mil::Type mask_type = type;
     std::fill(mask_type.shape.begin(), mask_type.shape.end(), 1);
     mask_type.shape[1] = type.shape[1];
@@ -119,7 +119,7 @@ class Rewriter {
     data[0] = static_cast<std::byte>(one & 0xFF);
     data[1] = static_cast<std::byte>(one >> 8);
     const mil::Var name{operation.outputs[0].name + "__mask", mask_type};
-    return append(index, "mul", {constant(name, std::move(mask))});
+    append(index, "mul", {constant(name, std::move(mask))});
   }
 
   mil::Block& block_;

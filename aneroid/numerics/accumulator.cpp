@@ -12,18 +12,17 @@ namespace {
 constexpr double kUnit = 65536.0;  // units per 1
 constexpr int kLeastExponent = -14;
 
-// Of a decoded number that is not 0.
-int exponent(float value) {
+}  // namespace
+
+int counted_exponent(float value) {
   return std::max(std::ilogb(value), kLeastExponent);
 }
-
-}  // namespace
 
 int64_t aligned_product(Half x, Half w) {
   const float a = decode(x);
   const float b = decode(w);
   if (a == 0.0F || b == 0.0F) return 0;
-  if (exponent(a) + exponent(b) < kLeastExponentSum) return 0;
+  if (counted_exponent(a) + counted_exponent(b) < kLeastExponentSum) return 0;
   // 22 significant bits: exact in fp64. llround rounds half away from zero.
   return std::llround(static_cast<double>(a) * static_cast<double>(b) * kUnit);
 }

@@ -16,6 +16,10 @@ inline constexpr int64_t kAccumulatorLimit = int64_t{1} << 31;
 // Products whose factors have exponents with a smaller sum are dropped.
 inline constexpr int kLeastExponentSum = -16;
 
+// The exponent of a decoded number as that rule counts it: at least -14. Not
+// of 0.
+int counted_exponent(float value);
+
 // x w as the accumulator receives it, in units of 2^-16. Whether a product is
 // dropped is decided by the exponents of its factors, where subnormal numbers
 // count as -14, not by its size; one that is kept is rounded half away from

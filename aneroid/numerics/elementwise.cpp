@@ -37,12 +37,12 @@ HWY_INLINE hn::Vec<Floats> combine(Floats d, hn::Vec<Floats> a,
 }
 
 template <BinaryOp kOp>
-void apply_loop(Operand a, Operand b, float* dst, size_t n) {
+void apply_loop(cpu::Operand a, cpu::Operand b, float* dst, size_t n) {
   const Floats d;
   // A single value may lie where the first result goes.
   const float a_one = *a.data;
   const float b_one = *b.data;
-  const auto load = [d](Operand operand, float one, size_t i) HWY_ATTR {
+  const auto load = [d](cpu::Operand operand, float one, size_t i) HWY_ATTR {
     return operand.one ? hn::Set(d, one) : hn::LoadU(d, operand.data + i);
   };
   size_t i = 0;
@@ -56,7 +56,8 @@ void apply_loop(Operand a, Operand b, float* dst, size_t n) {
   }
 }
 
-void target_apply(BinaryOp op, Operand a, Operand b, float* dst, size_t n) {
+void target_apply(BinaryOp op, cpu::Operand a, cpu::Operand b, float* dst,
+                  size_t n) {
   if (n == 0) return;
   switch (op) {
     case BinaryOp::kAdd:
@@ -131,7 +132,7 @@ float apply(BinaryOp op, float a, float b) {
   return 0.0F;
 }
 
-void apply(BinaryOp op, Operand a, Operand b, float* dst, size_t n) {
+void apply(BinaryOp op, cpu::Operand a, cpu::Operand b, float* dst, size_t n) {
   HWY_DYNAMIC_DISPATCH(target_apply)(op, a, b, dst, n);
 }
 void decode(const Half* src, float* dst, size_t n) {

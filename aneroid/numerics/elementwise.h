@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "aneroid/base/half.h"
+#include "aneroid/cpu/vector_math.h"
 
 namespace aneroid::numerics {
 
@@ -19,15 +20,9 @@ enum class BinaryOp : uint8_t { kAdd, kSub, kMul, kMax, kMin };
 // on, which reads as 65536. Subnormal numbers are kept. Rule N08.
 float apply(BinaryOp op, float a, float b);
 
-// An array of n values, or one value for all.
-struct Operand {
-  const float* data = nullptr;
-  bool one = false;
-};
-
 // dst[i] = a[i] op b[i]; dst may be an operand. Vector code, bit for bit the
 // function above.
-void apply(BinaryOp op, Operand a, Operand b, float* dst, size_t n);
+void apply(BinaryOp op, cpu::Operand a, cpu::Operand b, float* dst, size_t n);
 
 // fp16 memory to values and back. Vector code, bit for bit decode() and
 // encode().

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "aneroid/numerics/accumulator.h"
+#include "aneroid/numerics/matrix.h"
 
 namespace aneroid::numerics {
 namespace {
@@ -12,14 +13,6 @@ namespace {
 constexpr int64_t kBlock = 65536;
 constexpr int64_t kRowsPerTask = 8;
 
-int8_t element(const cpu::ConstMatrix& matrix, int64_t offset) {
-  const float value =
-      matrix.storage == cpu::Storage::kHalf
-          ? to_float(static_cast<const Half*>(matrix.data)[offset])
-          : static_cast<const float*>(matrix.data)[offset];
-  return static_cast<int8_t>(value);
-}
-
 // `rows` lines of `columns` numbers, line after line.
 std::vector<int8_t> packed(const cpu::ConstMatrix& matrix, int64_t rows,
                            int64_t columns) {
@@ -27,8 +20,8 @@ std::vector<int8_t> packed(const cpu::ConstMatrix& matrix, int64_t rows,
   values.reserve(static_cast<size_t>(rows * columns));
   for (int64_t r = 0; r < rows; ++r) {
     for (int64_t c = 0; c < columns; ++c) {
-      values.push_back(
-          element(matrix, r * matrix.row_stride + c * matrix.col_stride));
+      values.push_back(static_cast<int8_t>(to_float(
+          element(matrix, r * matrix.row_stride + c * matrix.col_stride))));
     }
   }
   return values;

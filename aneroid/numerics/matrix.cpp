@@ -18,12 +18,7 @@ constexpr int64_t kTilesPerThread = 6;
 // same sums) when C's rows are the contiguous ones.
 void store_along_rows(MatrixPlan& plan) {
   if (plan.c.col_stride == 1 || plan.c.row_stride != 1) return;
-  std::swap(plan.shape.m, plan.shape.n);
-  std::swap(plan.a, plan.b);
-  std::swap(plan.batch.a_stride, plan.batch.b_stride);
-  std::swap(plan.a.row_stride, plan.a.col_stride);
-  std::swap(plan.b.row_stride, plan.b.col_stride);
-  std::swap(plan.c.row_stride, plan.c.col_stride);
+  cpu::exchange_operands(plan);
   std::swap(plan.bias.row_stride, plan.bias.col_stride);
 }
 

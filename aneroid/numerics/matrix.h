@@ -69,6 +69,9 @@ MatrixStatistics matrix_product(cpu::ThreadPool& pool, MatrixScratch& scratch,
                                 const cpu::GemmBatch& batch = {},
                                 const Bias& bias = {});
 
+// What the engine reads at `offset` elements: fp32 is rounded to fp16.
+Half element(const cpu::ConstMatrix& matrix, int64_t offset);
+
 // The plain definition: one Accumulator per element of C.
 void matrix_product_plain(const cpu::GemmShape& shape,
                           const cpu::ConstMatrix& a, const cpu::ConstMatrix& b,

@@ -3,7 +3,6 @@
 #include "aneroid/numerics/matrix.h"
 
 namespace aneroid::numerics {
-namespace {
 
 Half element(const cpu::ConstMatrix& matrix, int64_t offset) {
   if (matrix.storage == cpu::Storage::kHalf) {
@@ -12,6 +11,8 @@ Half element(const cpu::ConstMatrix& matrix, int64_t offset) {
   return encode(
       static_cast<double>(static_cast<const float*>(matrix.data)[offset]));
 }
+
+namespace {
 
 void store(const cpu::Matrix& matrix, int64_t offset, Half value) {
   if (matrix.storage == cpu::Storage::kHalf) {

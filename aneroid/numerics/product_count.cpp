@@ -1,11 +1,10 @@
 #include "aneroid/numerics/product_count.h"
 
-#include <algorithm>
-#include <cmath>
 #include <numeric>
 
 #include "aneroid/numerics/accumulator.h"
 #include "aneroid/numerics/decode.h"
+#include "aneroid/numerics/matrix.h"
 
 namespace aneroid::numerics {
 namespace {
@@ -19,16 +18,11 @@ struct Column {
 };
 
 void add(Column& column, const cpu::ConstMatrix& matrix, int64_t offset) {
-  const float value =
-      matrix.storage == cpu::Storage::kHalf
-          ? decode(static_cast<const Half*>(matrix.data)[offset])
-          : written(static_cast<double>(
-                static_cast<const float*>(matrix.data)[offset]));
+  const float value = decode(element(matrix, offset));
   if (value == 0.0F) {
     ++column.zero;
   } else {
-    ++column.count[static_cast<size_t>(std::max(std::ilogb(value), kLeast) -
-                                       kLeast)];
+    ++column.count[static_cast<size_t>(counted_exponent(value) - kLeast)];
   }
 }
 

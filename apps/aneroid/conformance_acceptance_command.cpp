@@ -8,6 +8,7 @@
 
 #include "aneroid/base/file.h"
 #include "aneroid/conformance/acceptance.h"
+#include "apps/aneroid/conformance_table.h"
 #include "apps/aneroid/options.h"
 #include "apps/aneroid/terminal.h"
 #include "apps/aneroid/text.h"
@@ -20,8 +21,6 @@ using conformance::AcceptanceRow;
 using conformance::Counts;
 using conformance::Outcome;
 using Json = nlohmann::ordered_json;
-
-constexpr uint64_t kLongestTable = uint64_t{1} << 28;  // bytes
 
 struct AcceptanceOptions {
   std::string table;
@@ -95,13 +94,6 @@ void print_failures(const AcceptanceOptions& options,
 
 // ---- JSON ------------------------------------------------------------------
 
-Json to_json(const Counts& counts) {
-  return {{"rows", counts.rows},
-          {"agree", counts.agree},
-          {"disagree", counts.disagree},
-          {"not_judged", counts.not_judged}};
-}
-
 Json to_json(const AcceptanceRow& row) {
   Json json = {{"line", row.line},
                {"op", row.op},
@@ -128,14 +120,14 @@ Json to_json(const AcceptanceRow& row) {
 
 void print_report_json(const AcceptanceReport& report, bool good) {
   Json json = {{"good", good},
-               {"support", to_json(report.support)},
-               {"placement", to_json(report.placement)}};
+               {"support", counts_json(report.support)},
+               {"placement", counts_json(report.placement)}};
   json["groups"] = Json::array();
   for (const AcceptanceReport::Group& group : report.groups) {
     json["groups"].push_back({{"path", group.path},
                               {"chip", group.chip},
-                              {"support", to_json(group.support)},
-                              {"placement", to_json(group.placement)}});
+                              {"support", counts_json(group.support)},
+                              {"placement", counts_json(group.placement)}});
   }
   json["rows"] = Json::array();
   for (const AcceptanceRow& row : report.rows) {

@@ -7,6 +7,7 @@
 
 #include "aneroid/base/file.h"
 #include "aneroid/conformance/arithmetic.h"
+#include "apps/aneroid/conformance_table.h"
 #include "apps/aneroid/options.h"
 #include "apps/aneroid/terminal.h"
 #include "apps/aneroid/text.h"
@@ -19,8 +20,6 @@ using conformance::ArithmeticRow;
 using conformance::Counts;
 using conformance::Outcome;
 using Json = nlohmann::ordered_json;
-
-constexpr uint64_t kLongestTable = uint64_t{1} << 28;  // bytes
 
 struct ArithmeticOptions {
   std::string table;
@@ -89,13 +88,6 @@ void print_failures(const ArithmeticOptions& options,
 
 // ---- JSON ------------------------------------------------------------------
 
-Json to_json(const Counts& counts) {
-  return {{"rows", counts.rows},
-          {"agree", counts.agree},
-          {"disagree", counts.disagree},
-          {"not_judged", counts.not_judged}};
-}
-
 Json to_json(const ArithmeticRow& row) {
   Json json = {{"line", row.line},         {"id", row.id},
                {"kind", row.kind},         {"expected", row.expected},
@@ -113,13 +105,13 @@ Json to_json(const ArithmeticRow& row) {
 void print_report_json(const ArithmeticReport& report) {
   Json json = {{"good", report.good()},
                {"format", name(report.format)},
-               {"engine", to_json(report.engine)},
-               {"cpu", to_json(report.fallback)}};
+               {"engine", counts_json(report.engine)},
+               {"cpu", counts_json(report.fallback)}};
   json["groups"] = Json::array();
   for (const ArithmeticReport::Group& group : report.groups) {
     json["groups"].push_back({{"kind", group.kind},
-                              {"engine", to_json(group.engine)},
-                              {"cpu", to_json(group.fallback)}});
+                              {"engine", counts_json(group.engine)},
+                              {"cpu", counts_json(group.fallback)}});
   }
   json["rows"] = Json::array();
   for (const ArithmeticRow& row : report.rows) {
