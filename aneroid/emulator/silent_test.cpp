@@ -129,6 +129,21 @@ TEST_F(SilentTest, AFusedSquareRootTurnsTheRatioOverC053) {
   }
 }
 
+TEST_F(SilentTest, ABroadcastSquareRootKeepsOneChannelC053) {
+  Builder b;
+  const Var in = b.input("in", fp16({1, 64, 1, 64}));
+  const Var column = b.slice(in, {0, 0, 0, 0}, {1, 64, 1, 1});
+  const Var root = b.op("sqrt", {{"x", column}});
+  const auto program = b.finish({{"out", b.mul(in, root)}}).value();
+  expect_refused("m1", program, "C053");
+  const auto values = random_values(64 * 64);
+  const auto got = run("m1", program, values, 64 * 64);
+  for (size_t i = 0; i < got.size(); ++i) {
+    const float want = i < 64 ? values[i] * std::sqrt(values[0]) : 0.0F;
+    ASSERT_NEAR(got[i], want, 3e-3F) << i;
+  }
+}
+
 TEST_F(SilentTest, SlicesInsideTheWidthOverflowAtASixteenthN15) {
   strict_ = true;
   Builder b;
