@@ -182,7 +182,7 @@ Result<std::unique_ptr<Dynamic>> Dynamic::create(
   return std::unique_ptr<Dynamic>(new Dynamic(std::move(impl)));
 }
 
-void Dynamic::stage(const model::Weights& weights) {
+Status Dynamic::stage(const model::Weights& weights) {
   for (size_t p = 0; p < weights.size(); ++p) {
     const int64_t rows = weights[p].shape[0];
     const int64_t chunk = rows_per_task(p);
@@ -192,6 +192,7 @@ void Dynamic::stage(const model::Weights& weights) {
                  std::min(chunk, rows - first));
     });
   }
+  return {};
 }
 
 int64_t Dynamic::rows_per_task(size_t parameter) const {
@@ -282,8 +283,8 @@ Status Dynamic::forward(std::span<const int32_t> tokens, const float* embedding,
   return {};
 }
 
-std::vector<Dynamic::Tile> Dynamic::logits() {
-  std::vector<Tile> tiles;
+std::vector<LogitTile> Dynamic::logits() {
+  std::vector<LogitTile> tiles;
   for (size_t t = 0; t < impl_->cls_fwd.outputs.size(); ++t) {
     const SurfaceMatrix m = impl_->cls_fwd.output(t, "logits");
     tiles.push_back({m.data, m.storage, m.row_stride});
@@ -291,8 +292,8 @@ std::vector<Dynamic::Tile> Dynamic::logits() {
   return tiles;
 }
 
-std::vector<Dynamic::Tile> Dynamic::logit_gradients() {
-  std::vector<Tile> tiles;
+std::vector<LogitTile> Dynamic::logit_gradients() {
+  std::vector<LogitTile> tiles;
   for (size_t t = 0; t < impl_->cls_bwd.inputs.size(); ++t) {
     const SurfaceMatrix m = impl_->cls_bwd.input(t, "dlogits");
     tiles.push_back({m.data, m.storage, m.row_stride});
@@ -405,13 +406,13 @@ Status Dynamic::backward(const GradientSink& sink, std::vector<float>* dx,
     enter(Part::kGradients);
     sink.weight({classifier, first, dlogits,
                  m.final_norm_fwd.output_view(0, "xf"),
-                 1.0F / kLogitGradientScale});
+                 1.0F / logit_gradient_scale()});
     enter(Part::kEngineBackward);
     ANEROID_TRY(m.cls_bwd.run(t));
     enter(Part::kSurfaces);
     read_rows(m.cls_bwd.output(t, "dxf"), m.partial.data(), s, d, s);
     for (size_t i = 0; i < m.partial.size(); ++i) {
-      m.activations[i] += m.partial[i] / kLogitGradientScale;
+      m.activations[i] += m.partial[i] / logit_gradient_scale();
     }
   }
   write_rows(m.final_norm_bwd.input(0, "dxf"), m.activations.data(), s, d, s);

@@ -9,7 +9,7 @@
 #include "aneroid/cpu/thread_pool.h"
 #include "aneroid/model/config.h"
 #include "aneroid/model/parameters.h"
-#include "aneroid/pipeline/dynamic.h"
+#include "aneroid/pipeline/pipeline.h"
 
 namespace aneroid::train {
 
@@ -26,7 +26,7 @@ class Gradients {
   // Before a backward pass. `first` is the first micro-step of an update:
   // its gradients replace what was there, later ones are added.
   void begin(bool first);
-  // For Dynamic::backward(): queues the work and returns.
+  // For Pipeline::backward(): queues the work and returns.
   pipeline::GradientSink sink();
   // Waits for queued work: after a backward pass that failed.
   void abandon() { pool_.wait_all(); }

@@ -4,7 +4,7 @@
 
 namespace aneroid::train {
 
-Result<double> LossEvaluator::run(pipeline::Dynamic& pipeline,
+Result<double> LossEvaluator::run(pipeline::Pipeline& pipeline,
                                   std::span<const int32_t> inputs,
                                   std::span<const int32_t> targets,
                                   const float* embedding, double gradient_scale,
@@ -12,7 +12,7 @@ Result<double> LossEvaluator::run(pipeline::Dynamic& pipeline,
   PartClock clock(time);
   ANEROID_TRY(pipeline.forward(inputs, embedding, clock.account()));
   clock.enter("loss");
-  const auto tiles_of = [&](const std::vector<pipeline::Dynamic::Tile>& from) {
+  const auto tiles_of = [&](const std::vector<pipeline::LogitTile>& from) {
     std::vector<cpu::LogitTile> tiles;
     tiles.reserve(from.size());
     for (const auto& tile : from) {
@@ -29,13 +29,13 @@ Result<double> LossEvaluator::run(pipeline::Dynamic& pipeline,
                      {vocab_size_, pipeline.tile_size(), pipeline.columns()},
                      logits, targets, token_losses_, gradients,
                      static_cast<float>(gradient_scale / count) *
-                         pipeline::Dynamic::kLogitGradientScale);
+                         pipeline.logit_gradient_scale());
   double sum = 0;
   for (const double loss : token_losses_) sum += loss;
   return sum / count;
 }
 
-Result<double> LossEvaluator::mean(pipeline::Dynamic& pipeline,
+Result<double> LossEvaluator::mean(pipeline::Pipeline& pipeline,
                                    const data::Batch& batch,
                                    const float* embedding,
                                    telemetry::TimeTable& time) {

@@ -10,7 +10,7 @@
 #include "aneroid/base/diagnostic.h"
 #include "aneroid/cpu/thread_pool.h"
 #include "aneroid/data/loader.h"
-#include "aneroid/pipeline/dynamic.h"
+#include "aneroid/pipeline/pipeline.h"
 #include "aneroid/telemetry/time_table.h"
 
 namespace aneroid::train {
@@ -54,12 +54,12 @@ class LossEvaluator {
   // `gradient_scale` is 0, also writes (softmax - onehot) / tokens *
   // gradient_scale where the pipeline's backward() expects it. Errors: the
   // device's.
-  Result<double> run(pipeline::Dynamic& pipeline,
+  Result<double> run(pipeline::Pipeline& pipeline,
                      std::span<const int32_t> inputs,
                      std::span<const int32_t> targets, const float* embedding,
                      double gradient_scale, telemetry::TimeTable& time);
   // Mean loss over a batch, forward only.
-  Result<double> mean(pipeline::Dynamic& pipeline, const data::Batch& batch,
+  Result<double> mean(pipeline::Pipeline& pipeline, const data::Batch& batch,
                       const float* embedding, telemetry::TimeTable& time);
 
   // Losses of the targets of the last run().

@@ -52,7 +52,8 @@ Result<TrainerState> trainer_state_from_json(const nlohmann::json& json) {
   return state;
 }
 
-Trainer::Trainer(device::Device& device, cpu::ThreadPool& pool,
+Trainer::Trainer(std::unique_ptr<pipeline::Pipeline> pipeline,
+                 const device::Device& device, cpu::ThreadPool& pool,
                  const model::ModelConfig& config, model::Weights weights,
                  const TrainerOptions& options)
     : pool_(pool),
@@ -62,6 +63,7 @@ Trainer::Trainer(device::Device& device, cpu::ThreadPool& pool,
       weights_(std::move(weights)),
       first_moments_(zeros_like(weights_)),
       second_moments_(zeros_like(weights_)),
+      pipeline_(std::move(pipeline)),
       gradients_(std::make_unique<Gradients>(
           pool, config,
           device.info().storage == DataType::kFp32 ? cpu::Accumulate::kDouble
@@ -77,18 +79,26 @@ Result<std::unique_ptr<Trainer>> Trainer::create(
     device::Device& device, cpu::ThreadPool& pool,
     const model::ModelConfig& config, model::Weights weights,
     const TrainerOptions& options) {
-  std::unique_ptr<Trainer> trainer(
-      new Trainer(device, pool, config, std::move(weights), options));
-  ANEROID_ASSIGN(trainer->pipeline_,
-                 pipeline::Dynamic::create(device, pool, config,
-                                           {options.sequence, true}));
-  trainer->pipeline_->stage(trainer->weights_);
-  return trainer;
+  ANEROID_ASSIGN(auto pipeline, pipeline::create(options.pipeline, device, pool,
+                                                 config, options.sequence));
+  return std::unique_ptr<Trainer>(new Trainer(
+      std::move(pipeline), device, pool, config, std::move(weights), options));
+}
+
+Status Trainer::stage() {
+  if (staged_) return {};
+  ANEROID_TRY(pipeline_->stage(weights_));
+  staged_ = true;
+  return {};
 }
 
 Result<double> Trainer::micro_step(std::span<const int32_t> inputs,
                                    std::span<const int32_t> targets, bool first,
                                    telemetry::TimeTable& time) {
+  {
+    const telemetry::TimeTable::Scope staging(time, "staging");
+    ANEROID_TRY(stage());
+  }
   const std::vector<float>& embedding = weights_[embedding_].data;
   ANEROID_ASSIGN(const double loss,
                  loss_->run(*pipeline_, inputs, targets, embedding.data(),
@@ -165,6 +175,7 @@ void Trainer::update(double learning_rate, double gradient_scale) {
   adamw.bias_correction2 =
       static_cast<float>(1.0 - std::pow(options_.beta2, t));
   adamw.grad_scale = static_cast<float>(gradient_scale);
+  const bool rows_staged = pipeline_->stages_rows();
   for (size_t p = 0; p < weights_.size(); ++p) {
     adamw.weight_decay =
         table_[p].decay ? static_cast<float>(options_.weight_decay) : 0.0F;
@@ -180,13 +191,17 @@ void Trainer::update(double learning_rate, double gradient_scale) {
           weights_[p].data.data() + at, first_moments_[p].data.data() + at,
           second_moments_[p].data.data() + at, (*gradients_)[p].data() + at,
           static_cast<size_t>(count * width), adamw);
-      pipeline_->stage_rows(p, weights_[p].data.data(), first, count);
+      if (rows_staged) {
+        pipeline_->stage_rows(p, weights_[p].data.data(), first, count);
+      }
     });
   }
+  staged_ = rows_staged;
 }
 
 Result<double> Trainer::evaluate(const data::Batch& batch,
                                  telemetry::TimeTable& time) {
+  ANEROID_TRY(stage());
   const std::vector<float>& embedding = weights_[embedding_].data;
   return loss_->mean(*pipeline_, batch, embedding.data(), time);
 }
@@ -204,7 +219,7 @@ void Trainer::restore(model::Weights weights, model::Weights first_moments,
   step_ = state.step;
   updates_ = state.updates;
   loss_scale_.restore(state.loss_scale, state.good_steps);
-  pipeline_->stage(weights_);
+  staged_ = false;
 }
 
 }  // namespace aneroid::train

@@ -21,7 +21,8 @@
 #include "aneroid/data/loader.h"
 #include "aneroid/device/device.h"
 #include "aneroid/model/parameters.h"
-#include "aneroid/pipeline/dynamic.h"
+#include "aneroid/pipeline/create.h"
+#include "aneroid/pipeline/pipeline.h"
 #include "aneroid/telemetry/time_table.h"
 #include "aneroid/train/gradients.h"
 #include "aneroid/train/loss.h"
@@ -30,6 +31,7 @@
 namespace aneroid::train {
 
 struct TrainerOptions {
+  pipeline::Kind pipeline = pipeline::Kind::kDynamic;
   int64_t sequence = 256;
   LrSchedule schedule;
   double beta1 = 0.9;
@@ -63,12 +65,20 @@ Result<TrainerState> trainer_state_from_json(const nlohmann::json& json);
 
 class Trainer {
  public:
-  // Compiles the pipeline and stages the weights. Errors: the device's.
+  // Makes the pipeline; the weights are staged by the first step. Errors: the
+  // device's.
   static Result<std::unique_ptr<Trainer>> create(
       device::Device& device, cpu::ThreadPool& pool,
       const model::ModelConfig& config, model::Weights weights,
       const TrainerOptions& options);
   ~Trainer();
+
+  // Puts the weights where the programs read them, unless they are there.
+  // step(), micro_step() and evaluate() do it themselves. Errors: the device's.
+  Status stage();
+  // Whether the next step needs a stage() for which this process has no
+  // compile budget left: save a checkpoint and go on in another process.
+  bool needs_restart() const { return !staged_ && !pipeline_->can_stage(); }
 
   // One update; each sequence of the batch is a micro-step (gradient
   // accumulation).
@@ -89,16 +99,17 @@ class Trainer {
   const model::Weights& first_moments() const { return first_moments_; }
   const model::Weights& second_moments() const { return second_moments_; }
   const Gradients& gradients() const { return *gradients_; }
-  const pipeline::Dynamic& pipeline() const { return *pipeline_; }
+  const pipeline::Pipeline& pipeline() const { return *pipeline_; }
   double loss_scale() const { return loss_scale_.scale(); }
 
   TrainerState state() const;
-  // Continues from a checkpoint; moments in table order. Restages.
+  // Continues from a checkpoint; moments in table order.
   void restore(model::Weights weights, model::Weights first_moments,
                model::Weights second_moments, const TrainerState& state);
 
  private:
-  Trainer(device::Device& device, cpu::ThreadPool& pool,
+  Trainer(std::unique_ptr<pipeline::Pipeline> pipeline,
+          const device::Device& device, cpu::ThreadPool& pool,
           const model::ModelConfig& config, model::Weights weights,
           const TrainerOptions& options);
   void update(double learning_rate, double gradient_scale);
@@ -110,7 +121,7 @@ class Trainer {
   model::Weights weights_;
   model::Weights first_moments_;
   model::Weights second_moments_;
-  std::unique_ptr<pipeline::Dynamic> pipeline_;
+  std::unique_ptr<pipeline::Pipeline> pipeline_;
   std::unique_ptr<Gradients> gradients_;
   std::vector<float> embedding_gradient_;
   std::unique_ptr<LossEvaluator> loss_;
@@ -118,6 +129,7 @@ class Trainer {
   LossScale loss_scale_;
   int64_t step_ = 0;
   int64_t updates_ = 0;
+  bool staged_ = false;  // the pipeline has the present weights
 };
 
 }  // namespace aneroid::train

@@ -204,7 +204,7 @@ class Display {
 
 void introduce(const TrainOptions& options, const Start& start,
                const data::TokenShard& tokens, const device::DeviceInfo& info,
-               const pipeline::Dynamic& pipeline) {
+               const pipeline::Pipeline& pipeline) {
   if (options.json) return;
   const model::ModelConfig& c = start.config;
   print(

@@ -14,6 +14,7 @@
 #include "aneroid/infer/generator.h"
 #include "aneroid/infer/sampler.h"
 #include "aneroid/model/weights.h"
+#include "aneroid/pipeline/dynamic.h"
 #include "aneroid/pipeline/surface_io.h"
 #include "aneroid/runtime/runtime.h"
 #include "aneroid/telemetry/time_table.h"
