@@ -38,18 +38,93 @@ void convert_to_half(const float* src, Half* dst, size_t n) {
   if (i < n) store_part(load_part(d, src + i, n - i), d, dst + i, n - i);
 }
 
+// dst[j * stride + i] = src[i * kSquare + j], an 8 x 8 block.
+constexpr size_t kSquare = 32;
+#if HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_EMU128
+void transpose_block(const uint16_t* src, uint16_t* dst, size_t stride) {
+  for (size_t j = 0; j < 8; ++j) {
+    for (size_t i = 0; i < 8; ++i) dst[j * stride + i] = src[i * kSquare + j];
+  }
+}
+#else
+void transpose_block(const uint16_t* src, uint16_t* dst, size_t stride) {
+  const hn::Full128<uint16_t> d;
+  const hn::Full128<uint32_t> d32;
+  const hn::Full128<uint64_t> d64;
+  using V = hn::Vec<decltype(d)>;
+  const auto row = [&](size_t i) { return hn::Load(d, src + i * kSquare); };
+  // Pairs of rows, then fours, then all eight.
+  V pairs[8];
+  for (size_t i = 0; i < 4; ++i) {
+    const V a = row(2 * i);
+    const V b = row(2 * i + 1);
+    pairs[2 * i] = hn::InterleaveLower(d, a, b);
+    pairs[2 * i + 1] = hn::InterleaveUpper(d, a, b);
+  }
+  V fours[8];
+  for (size_t half = 0; half < 2; ++half) {
+    for (size_t side = 0; side < 2; ++side) {
+      const auto a = hn::BitCast(d32, pairs[4 * half + side]);
+      const auto b = hn::BitCast(d32, pairs[4 * half + 2 + side]);
+      fours[4 * half + 2 * side] =
+          hn::BitCast(d, hn::InterleaveLower(d32, a, b));
+      fours[4 * half + 2 * side + 1] =
+          hn::BitCast(d, hn::InterleaveUpper(d32, a, b));
+    }
+  }
+  for (size_t j = 0; j < 4; ++j) {
+    const auto a = hn::BitCast(d64, fours[j]);
+    const auto b = hn::BitCast(d64, fours[4 + j]);
+    hn::StoreU(hn::BitCast(d, hn::InterleaveLower(d64, a, b)), d,
+               dst + 2 * j * stride);
+    hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(d64, a, b)), d,
+               dst + (2 * j + 1) * stride);
+  }
+}
+#endif
+
+void convert_to_half_transposed(const float* src, size_t src_stride, Half* dst,
+                                size_t dst_stride, size_t rows,
+                                size_t columns) {
+  // Squares whose rows are a cache line on the side of dst.
+  HWY_ALIGN Half square[kSquare * kSquare];
+  for (size_t r = 0; r < rows; r += kSquare) {
+    const size_t height = std::min(kSquare, rows - r);
+    for (size_t c = 0; c < columns; c += kSquare) {
+      const size_t width = std::min(kSquare, columns - c);
+      for (size_t i = 0; i < height; ++i) {
+        convert_to_half(src + (r + i) * src_stride + c, square + i * kSquare,
+                        width);
+      }
+      Half* const to = dst + c * dst_stride + r;
+      if (height < kSquare || width < kSquare) {
+        for (size_t j = 0; j < width; ++j) {
+          for (size_t i = 0; i < height; ++i) {
+            to[j * dst_stride + i] = square[i * kSquare + j];
+          }
+        }
+        continue;
+      }
+      for (size_t j = 0; j < kSquare; j += 8) {
+        for (size_t i = 0; i < kSquare; i += 8) {
+          transpose_block(
+              reinterpret_cast<const uint16_t*>(square) + i * kSquare + j,
+              reinterpret_cast<uint16_t*>(to) + j * dst_stride + i, dst_stride);
+        }
+      }
+    }
+  }
+}
+
 void round_floats(const float* src, float* dst, size_t n) {
   const hn::ScalableTag<float> d;
   const size_t lanes = hn::Lanes(d);
-  Half rounded[hn::MaxLanes(hn::ScalableTag<float>())];
   size_t i = 0;
   for (; i + lanes <= n; i += lanes) {
-    store_half(hn::LoadU(d, src + i), d, rounded);
-    hn::StoreU(load_half(d, rounded), d, dst + i);
+    hn::StoreU(round_half(hn::LoadU(d, src + i), d), d, dst + i);
   }
   if (i < n) {
-    store_half(load_part(d, src + i, n - i), d, rounded);
-    store_part(load_half(d, rounded), d, dst + i, n - i);
+    store_part(round_half(load_part(d, src + i, n - i), d), d, dst + i, n - i);
   }
 }
 
@@ -97,6 +172,7 @@ namespace aneroid::cpu {
 
 HWY_EXPORT(convert_to_float);
 HWY_EXPORT(convert_to_half);
+HWY_EXPORT(convert_to_half_transposed);
 HWY_EXPORT(round_floats);
 HWY_EXPORT(all_finite_float);
 HWY_EXPORT(all_finite_half);
@@ -107,6 +183,11 @@ void to_float(const Half* src, float* dst, size_t n) {
 }
 void to_half(const float* src, Half* dst, size_t n) {
   HWY_DYNAMIC_DISPATCH(convert_to_half)(src, dst, n);
+}
+void to_half_transposed(const float* src, size_t src_stride, Half* dst,
+                        size_t dst_stride, size_t rows, size_t columns) {
+  HWY_DYNAMIC_DISPATCH(convert_to_half_transposed)
+  (src, src_stride, dst, dst_stride, rows, columns);
 }
 void round_to_half(const float* src, float* dst, size_t n) {
   HWY_DYNAMIC_DISPATCH(round_floats)(src, dst, n);

@@ -11,6 +11,10 @@ namespace aneroid::cpu {
 void to_float(const Half* src, float* dst, size_t n);
 // Half away from zero (to_half_away).
 void to_half(const float* src, Half* dst, size_t n);
+// dst[j * dst_stride + i] = half of src[i * src_stride + j] for i < rows,
+// j < columns.
+void to_half_transposed(const float* src, size_t src_stride, Half* dst,
+                        size_t dst_stride, size_t rows, size_t columns);
 // dst[i] = to_float(to_half(src[i])); src may equal dst.
 void round_to_half(const float* src, float* dst, size_t n);
 

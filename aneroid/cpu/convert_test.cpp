@@ -118,6 +118,34 @@ TEST(Convert, RoundToHalfGoesThereAndBack) {
   });
 }
 
+TEST(Convert, TransposesWhileRounding) {
+  for_each_target([] {
+    const std::vector<float> floats = hard_floats();
+    // Whole squares, and edges on either side.
+    for (const auto& [rows, columns] :
+         {std::pair<size_t, size_t>{64, 96}, {33, 40}, {7, 70}, {1, 1}}) {
+      const size_t src_stride = columns + 3;
+      const size_t dst_stride = rows + 5;
+      std::vector<Half> got(columns * dst_stride, Half{0x1234});
+      to_half_transposed(floats.data() + 11, src_stride, got.data(), dst_stride,
+                         rows, columns);
+      for (size_t j = 0; j < columns; ++j) {
+        for (size_t i = 0; i < dst_stride; ++i) {
+          const float value = floats[11 + i * src_stride + j];
+          const Half have = got[j * dst_stride + i];
+          if (i >= rows) {
+            ASSERT_EQ(have.bits, 0x1234);
+          } else if (std::isnan(value)) {
+            ASSERT_TRUE(is_nan(have));
+          } else {
+            ASSERT_EQ(have.bits, round_half_away(value).bits) << value;
+          }
+        }
+      }
+    }
+  });
+}
+
 TEST(Convert, EveryLengthTouchesOnlyItsElements) {
   for_each_target([] {
     for (size_t n = 0; n < 70; ++n) {

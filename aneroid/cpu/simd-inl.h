@@ -35,6 +35,13 @@ HWY_INLINE void store_half(hn::Vec<D> v, D d, Half* dst) {
   hn::Store(v, d, values);
   for (size_t i = 0; i < hn::Lanes(d); ++i) dst[i] = round_half_away(values[i]);
 }
+// What storing as fp16 and loading again gives.
+template <class D>
+HWY_INLINE hn::Vec<D> round_half(hn::Vec<D> v, D d) {
+  Half rounded[hn::MaxLanes(D())];
+  store_half(v, d, rounded);
+  return load_half(d, rounded);
+}
 #else
 template <class D>
 HWY_INLINE hn::Vec<D> load_half(D d, const Half* src) {
@@ -46,7 +53,8 @@ HWY_INLINE hn::Vec<D> load_half(D d, const Half* src) {
 // setting the lowest bit first moves ties, and only ties, past the middle.
 // Infinities must not become NaN that way.
 template <class D>
-HWY_INLINE void store_half(hn::Vec<D> v, D d, Half* dst) {
+HWY_INLINE hn::Vec<hn::Rebind<hwy::float16_t, D>> to_half_lanes(hn::Vec<D> v,
+                                                                D d) {
   const hn::RebindToUnsigned<D> du;
   const hn::RebindToSigned<D> di;
   const hn::Rebind<hwy::float16_t, D> dh;
@@ -55,8 +63,16 @@ HWY_INLINE void store_half(hn::Vec<D> v, D d, Half* dst) {
       hn::RebindMask(du, hn::Lt(magnitude, hn::Set(di, int32_t{0x7F800000})));
   const auto low_bit = hn::IfThenElseZero(finite, hn::Set(du, 1U));
   const auto moved = hn::BitCast(d, hn::Or(hn::BitCast(du, v), low_bit));
-  hn::StoreU(hn::DemoteTo(dh, moved), dh,
-             reinterpret_cast<hwy::float16_t*>(dst));
+  return hn::DemoteTo(dh, moved);
+}
+template <class D>
+HWY_INLINE void store_half(hn::Vec<D> v, D d, Half* dst) {
+  const hn::Rebind<hwy::float16_t, D> dh;
+  hn::StoreU(to_half_lanes(v, d), dh, reinterpret_cast<hwy::float16_t*>(dst));
+}
+template <class D>
+HWY_INLINE hn::Vec<D> round_half(hn::Vec<D> v, D d) {
+  return hn::PromoteTo(d, to_half_lanes(v, d));
 }
 #endif
 

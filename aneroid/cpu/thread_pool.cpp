@@ -12,6 +12,8 @@
 
 #include <hwy/cache_control.h>
 
+#include "aneroid/cpu/trace.h"
+
 namespace aneroid::cpu {
 namespace {
 
@@ -63,6 +65,8 @@ struct ThreadPool::Job {
   int64_t count = 0;
   int64_t handed_out = 0;
   int64_t done = 0;
+  int label = -1;
+  uint64_t number = 0;
   JobHandle after;  // null once that job is done
   bool finished = false;
 };
@@ -77,6 +81,7 @@ struct ThreadPool::State {
   const Task* task = nullptr;
   int64_t begin = 0;
   int64_t count = 0;
+  int label = -1;
 
   // Tasks of background jobs that may start now.
   alignas(64) std::atomic<int64_t> startable{0};
@@ -88,6 +93,7 @@ struct ThreadPool::State {
   std::condition_variable work;      // workers: there is something to do
   std::condition_variable progress;  // callers of run() and wait()
   std::deque<JobHandle> jobs;
+  uint64_t submitted = 0;
   bool stop = false;
 
   bool has_foreground() const {
@@ -127,8 +133,16 @@ ThreadPool::~ThreadPool() {
 void ThreadPool::run(int64_t count, const Task& task) {
   const bool nested = current_place.pool == this;
   if (nested || workers_.empty() || count <= 1) {
-    const InTask here(this, nested ? current_place.worker : 0);
-    for (int64_t i = 0; i < count; ++i) task(i, current_place.worker);
+    // Part of the task it stands in, or a run of its own.
+    const int worker = nested ? current_place.worker : 0;
+    const int64_t start = trace_ != nullptr && !nested ? Trace::now() : 0;
+    {
+      const InTask here(this, worker);
+      for (int64_t i = 0; i < count; ++i) task(i, worker);
+    }
+    if (start != 0) {
+      trace_->add(worker, {label_, ++inline_runs_, false, start, Trace::now()});
+    }
     return;
   }
   constexpr int64_t kSlice = std::numeric_limits<int32_t>::max();
@@ -142,6 +156,7 @@ void ThreadPool::run_slice(int64_t begin, int64_t count, const Task& task) {
   s.task = &task;
   s.begin = begin;
   s.count = count;
+  s.label = label_;
   s.unfinished.store(count);
   const uint64_t run_number = (s.ticket.load() >> 32) + 1;
   s.ticket.store((run_number << 32) | static_cast<uint64_t>(count));
@@ -160,6 +175,23 @@ void ThreadPool::run_slice(int64_t begin, int64_t count, const Task& task) {
   s.caller_sleeps.store(false);
 }
 
+void ThreadPool::perform(const Task& task, int64_t index, int worker, int label,
+                         uint64_t run, bool background) {
+  const InTask here(this, worker);
+  if (trace_ == nullptr) {
+    task(index, worker);
+    return;
+  }
+  const int64_t start = Trace::now();
+  task(index, worker);
+  trace_->add(worker, {label, run, background, start, Trace::now()});
+}
+
+ThreadPool::Label::Label(ThreadPool& pool, std::string_view name)
+    : pool_(pool), before_(pool.label_) {
+  if (pool.trace_ != nullptr) pool.label_ = pool.trace_->label(name);
+}
+
 bool ThreadPool::work_foreground(int worker) {
   State& s = *state_;
   uint64_t ticket = s.ticket.load();
@@ -168,10 +200,7 @@ bool ThreadPool::work_foreground(int worker) {
   } while (!s.ticket.compare_exchange_weak(ticket, ticket - 1));
   const int64_t index =
       s.begin + s.count - static_cast<int64_t>(static_cast<uint32_t>(ticket));
-  {
-    const InTask here(this, worker);
-    (*s.task)(index, worker);
-  }
+  perform(*s.task, index, worker, s.label, ticket >> 32, false);
   if (s.unfinished.fetch_sub(1) == 1 && s.caller_sleeps.load()) {
     { const std::lock_guard lock(s.mutex); }
     s.progress.notify_all();
@@ -185,9 +214,11 @@ ThreadPool::JobHandle ThreadPool::submit(int64_t count, Task task,
   auto job = std::make_shared<Job>();
   job->task = std::move(task);
   job->count = count;
+  job->label = label_;
   State& s = *state_;
   {
     const std::lock_guard lock(s.mutex);
+    job->number = ++s.submitted;
     if (after != nullptr && !after->finished) {
       job->after = std::move(after);
     } else {
@@ -217,10 +248,7 @@ bool ThreadPool::work_background(int worker) {
   }
 
   const auto start = Clock::now();
-  {
-    const InTask here(this, worker);
-    job->task(index, worker);
-  }
+  perform(job->task, index, worker, job->label, job->number, true);
   s.background_ns.fetch_add(
       std::chrono::nanoseconds(Clock::now() - start).count());
 

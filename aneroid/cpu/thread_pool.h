@@ -16,10 +16,13 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string_view>
 #include <thread>
 #include <vector>
 
 namespace aneroid::cpu {
+
+class Trace;
 
 class ThreadPool {
  public:
@@ -39,6 +42,24 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int threads() const { return threads_; }
+
+  // Records all work from here on; null ends it. The trace must be for at
+  // least as many threads. Only while no work runs.
+  void set_trace(Trace* trace) { trace_ = trace; }
+  bool traced() const { return trace_ != nullptr; }
+  // Names the work that its block hands out, for the trace. Costs next to
+  // nothing without one. On the thread that made the pool.
+  class Label {
+   public:
+    Label(ThreadPool& pool, std::string_view name);
+    Label(const Label&) = delete;
+    Label& operator=(const Label&) = delete;
+    ~Label() { pool_.label_ = before_; }
+
+   private:
+    ThreadPool& pool_;
+    int before_;
+  };
 
   // Runs task(0..count) and returns when all are done.
   void run(int64_t count, const Task& task);
@@ -61,10 +82,16 @@ class ThreadPool {
   void start_worker();
   void worker_loop(int worker);
   bool work_foreground(int worker);
+  // Calls the task, and records that.
+  void perform(const Task& task, int64_t index, int worker, int label,
+               uint64_t run, bool background);
   bool work_background(int worker);
   void run_slice(int64_t begin, int64_t count, const Task& task);
 
   int threads_;
+  Trace* trace_ = nullptr;
+  int label_ = -1;  // -1: none
+  uint64_t inline_runs_ = 0;
   struct State;
   std::unique_ptr<State> state_;
   std::vector<std::thread> workers_;

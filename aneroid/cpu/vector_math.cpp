@@ -13,6 +13,7 @@
 #include <cmath>
 #include <limits>
 
+#include "aneroid/cpu/half_bits.h"
 #include "aneroid/cpu/math-inl.h"
 #include "aneroid/cpu/simd-inl.h"
 
@@ -24,85 +25,118 @@ namespace {
 using Tag = hn::ScalableTag<float>;
 using Vec = hn::Vec<Tag>;
 
-template <typename F>
+// What an operation leaves: its fp32 result, or that as fp16 would keep it.
+#if HWY_TARGET == HWY_SCALAR
+// The halves of one lane: itself, and nothing.
+HWY_INLINE Vec lower_half(Tag, Vec v) { return v; }
+HWY_INLINE Vec upper_half(Tag d, Vec) { return hn::Zero(d); }
+#else
+HWY_INLINE auto lower_half(Tag d, Vec v) {
+  return hn::LowerHalf(hn::Half<decltype(d)>(), v);
+}
+HWY_INLINE auto upper_half(Tag d, Vec v) {
+  return hn::UpperHalf(hn::Half<decltype(d)>(), v);
+}
+#endif
+
+template <bool kRound>
+HWY_INLINE Vec finish(Vec value) {
+  if constexpr (kRound) return round_half(value, Tag());
+  return value;
+}
+
+template <bool kRound, typename F>
 HWY_INLINE void loop(const float* a, float* dst, size_t n, const F& f) {
   const Tag d;
   const size_t lanes = hn::Lanes(d);
   size_t i = 0;
   for (; i + lanes <= n; i += lanes) {
-    hn::StoreU(f(hn::LoadU(d, a + i)), d, dst + i);
+    hn::StoreU(finish<kRound>(f(hn::LoadU(d, a + i))), d, dst + i);
   }
-  if (i < n) store_part(f(load_part(d, a + i, n - i)), d, dst + i, n - i);
+  if (i < n) {
+    store_part(finish<kRound>(f(load_part(d, a + i, n - i))), d, dst + i,
+               n - i);
+  }
 }
 
+template <bool kRound>
 void unary(UnaryOp op, const float* a, float* dst, size_t n) {
   const Tag d;
   switch (op) {
     case UnaryOp::kCopy:
-      return loop(a, dst, n, [](Vec x) HWY_ATTR { return x; });
+      return loop<kRound>(a, dst, n, [](Vec x) HWY_ATTR { return x; });
     case UnaryOp::kSqrt:
-      return loop(a, dst, n, [](Vec x) HWY_ATTR { return hn::Sqrt(x); });
+      return loop<kRound>(a, dst, n,
+                          [](Vec x) HWY_ATTR { return hn::Sqrt(x); });
     case UnaryOp::kRsqrt:
-      return loop(a, dst, n, [d](Vec x) HWY_ATTR {
+      return loop<kRound>(a, dst, n, [d](Vec x) HWY_ATTR {
         return hn::Div(hn::Set(d, 1.0F), hn::Sqrt(x));
       });
     case UnaryOp::kExp:
-      return loop(a, dst, n, [d](Vec x) HWY_ATTR { return exp(d, x); });
+      return loop<kRound>(a, dst, n, [d](Vec x) HWY_ATTR { return exp(d, x); });
     case UnaryOp::kLog:
-      return loop(a, dst, n, [d](Vec x) HWY_ATTR { return log(d, x); });
+      return loop<kRound>(a, dst, n, [d](Vec x) HWY_ATTR { return log(d, x); });
     case UnaryOp::kAbs:
-      return loop(a, dst, n, [](Vec x) HWY_ATTR { return hn::Abs(x); });
+      return loop<kRound>(a, dst, n, [](Vec x) HWY_ATTR { return hn::Abs(x); });
     case UnaryOp::kSquare:
-      return loop(a, dst, n, [](Vec x) HWY_ATTR { return hn::Mul(x, x); });
+      return loop<kRound>(a, dst, n,
+                          [](Vec x) HWY_ATTR { return hn::Mul(x, x); });
     case UnaryOp::kSigmoid:
-      return loop(a, dst, n, [d](Vec x) HWY_ATTR { return sigmoid(d, x); });
+      return loop<kRound>(a, dst, n,
+                          [d](Vec x) HWY_ATTR { return sigmoid(d, x); });
     case UnaryOp::kSilu:
-      return loop(a, dst, n,
-                  [d](Vec x) HWY_ATTR { return hn::Mul(x, sigmoid(d, x)); });
+      return loop<kRound>(
+          a, dst, n, [d](Vec x) HWY_ATTR { return hn::Mul(x, sigmoid(d, x)); });
     case UnaryOp::kTanh:
-      return loop(a, dst, n, [d](Vec x) HWY_ATTR { return tanh(d, x); });
+      return loop<kRound>(a, dst, n,
+                          [d](Vec x) HWY_ATTR { return tanh(d, x); });
     case UnaryOp::kRelu:
-      return loop(a, dst, n, [d](Vec x) HWY_ATTR {
+      return loop<kRound>(a, dst, n, [d](Vec x) HWY_ATTR {
         return hn::IfThenElse(hn::IsNaN(x), x, hn::Max(x, hn::Zero(d)));
       });
     case UnaryOp::kGelu:
-      return loop(a, dst, n, [d](Vec x) HWY_ATTR { return gelu(d, x); });
+      return loop<kRound>(a, dst, n,
+                          [d](Vec x) HWY_ATTR { return gelu(d, x); });
     case UnaryOp::kErf:
-      return loop(a, dst, n, [d](Vec x) HWY_ATTR { return erf(d, x); });
+      return loop<kRound>(a, dst, n, [d](Vec x) HWY_ATTR { return erf(d, x); });
     case UnaryOp::kNeg:
-      return loop(a, dst, n, [](Vec x) HWY_ATTR { return hn::Neg(x); });
+      return loop<kRound>(a, dst, n, [](Vec x) HWY_ATTR { return hn::Neg(x); });
     case UnaryOp::kReciprocal:
-      return loop(a, dst, n,
-                  [d](Vec x) HWY_ATTR { return hn::Div(hn::Set(d, 1.0F), x); });
+      return loop<kRound>(a, dst, n, [d](Vec x) HWY_ATTR {
+        return hn::Div(hn::Set(d, 1.0F), x);
+      });
   }
 }
 
-template <typename F>
+template <bool kRound, typename F>
 HWY_INLINE void loop(Operand a, Operand b, float* dst, size_t n, const F& f) {
   const Tag d;
   if (b.one) {
     const auto value = hn::Set(d, *b.data);
     if (a.one) {
-      const Vec result = f(hn::Set(d, *a.data), value);
+      const Vec result = finish<kRound>(f(hn::Set(d, *a.data), value));
       std::fill_n(dst, n, hn::GetLane(result));
       return;
     }
-    return loop(a.data, dst, n, [&](Vec x) HWY_ATTR { return f(x, value); });
+    return loop<kRound>(a.data, dst, n,
+                        [&](Vec x) HWY_ATTR { return f(x, value); });
   }
   if (a.one) {
     const auto value = hn::Set(d, *a.data);
-    return loop(b.data, dst, n, [&](Vec x) HWY_ATTR { return f(value, x); });
+    return loop<kRound>(b.data, dst, n,
+                        [&](Vec x) HWY_ATTR { return f(value, x); });
   }
   const size_t lanes = hn::Lanes(d);
   size_t i = 0;
   for (; i + lanes <= n; i += lanes) {
-    hn::StoreU(f(hn::LoadU(d, a.data + i), hn::LoadU(d, b.data + i)), d,
-               dst + i);
+    hn::StoreU(
+        finish<kRound>(f(hn::LoadU(d, a.data + i), hn::LoadU(d, b.data + i))),
+        d, dst + i);
   }
   if (i < n) {
-    store_part(
-        f(load_part(d, a.data + i, n - i), load_part(d, b.data + i, n - i)), d,
-        dst + i, n - i);
+    store_part(finish<kRound>(f(load_part(d, a.data + i, n - i),
+                                load_part(d, b.data + i, n - i))),
+               d, dst + i, n - i);
   }
 }
 
@@ -113,26 +147,31 @@ HWY_INLINE Vec square_root(Tag d, Vec x) {
   return hn::IfThenElse(hn::Eq(x, hn::Neg(infinity)), infinity, root);
 }
 
+template <bool kRound>
 void power(Operand a, Operand b, float* dst, size_t n) {
   const Tag d;
   const float exponent = *b.data;
   if (b.one && !a.one) {
     if (exponent == -0.5F) {
-      return loop(a.data, dst, n, [d](Vec x) HWY_ATTR {
+      return loop<kRound>(a.data, dst, n, [d](Vec x) HWY_ATTR {
         return hn::Div(hn::Set(d, 1.0F), square_root(d, x));
       });
     }
     if (exponent == 0.5F) {
-      return loop(a.data, dst, n,
-                  [d](Vec x) HWY_ATTR { return square_root(d, x); });
+      return loop<kRound>(a.data, dst, n,
+                          [d](Vec x) HWY_ATTR { return square_root(d, x); });
     }
-    if (exponent == 1.0F) return unary(UnaryOp::kCopy, a.data, dst, n);
-    if (exponent == 2.0F) return unary(UnaryOp::kSquare, a.data, dst, n);
-    if (exponent == -1.0F) return unary(UnaryOp::kReciprocal, a.data, dst, n);
+    if (exponent == 1.0F) return unary<kRound>(UnaryOp::kCopy, a.data, dst, n);
+    if (exponent == 2.0F)
+      return unary<kRound>(UnaryOp::kSquare, a.data, dst, n);
+    if (exponent == -1.0F)
+      return unary<kRound>(UnaryOp::kReciprocal, a.data, dst, n);
   }
   const float base = *a.data;
   for (size_t i = 0; i < n; ++i) {
-    dst[i] = std::pow(a.one ? base : a.data[i], b.one ? exponent : b.data[i]);
+    const float value =
+        std::pow(a.one ? base : a.data[i], b.one ? exponent : b.data[i]);
+    dst[i] = kRound ? to_float(round_half_away(value)) : value;
   }
 }
 
@@ -142,30 +181,31 @@ HWY_INLINE Vec with_nan(Vec x, Vec y, Vec chosen) {
                         hn::IfThenElse(hn::IsNaN(y), y, chosen));
 }
 
+template <bool kRound>
 void binary(BinaryOp op, Operand a, Operand b, float* dst, size_t n) {
   switch (op) {
     case BinaryOp::kAdd:
-      return loop(a, b, dst, n,
-                  [](Vec x, Vec y) HWY_ATTR { return hn::Add(x, y); });
+      return loop<kRound>(a, b, dst, n,
+                          [](Vec x, Vec y) HWY_ATTR { return hn::Add(x, y); });
     case BinaryOp::kSub:
-      return loop(a, b, dst, n,
-                  [](Vec x, Vec y) HWY_ATTR { return hn::Sub(x, y); });
+      return loop<kRound>(a, b, dst, n,
+                          [](Vec x, Vec y) HWY_ATTR { return hn::Sub(x, y); });
     case BinaryOp::kMul:
-      return loop(a, b, dst, n,
-                  [](Vec x, Vec y) HWY_ATTR { return hn::Mul(x, y); });
+      return loop<kRound>(a, b, dst, n,
+                          [](Vec x, Vec y) HWY_ATTR { return hn::Mul(x, y); });
     case BinaryOp::kDiv:
-      return loop(a, b, dst, n,
-                  [](Vec x, Vec y) HWY_ATTR { return hn::Div(x, y); });
+      return loop<kRound>(a, b, dst, n,
+                          [](Vec x, Vec y) HWY_ATTR { return hn::Div(x, y); });
     case BinaryOp::kMax:
-      return loop(a, b, dst, n, [](Vec x, Vec y) HWY_ATTR {
+      return loop<kRound>(a, b, dst, n, [](Vec x, Vec y) HWY_ATTR {
         return with_nan(x, y, hn::Max(x, y));
       });
     case BinaryOp::kMin:
-      return loop(a, b, dst, n, [](Vec x, Vec y) HWY_ATTR {
+      return loop<kRound>(a, b, dst, n, [](Vec x, Vec y) HWY_ATTR {
         return with_nan(x, y, hn::Min(x, y));
       });
     case BinaryOp::kPow:
-      return power(a, b, dst, n);
+      return power<kRound>(a, b, dst, n);
   }
 }
 
@@ -201,12 +241,42 @@ float max_of(const float* a, size_t n) {
   return hn::GetLane(hn::MaxOfLanes(d, top));
 }
 
-void softmax_of(const float* a, float* dst, size_t n) {
+template <bool kRound>
+void softmax(const float* a, float* dst, size_t n) {
   const Tag d;
+  const hn::ScalableTag<double> dd;
+  const size_t lanes = hn::Lanes(d);
   const auto top = hn::Set(d, max_of(a, n));
-  loop(a, dst, n, [d, top](Vec x) HWY_ATTR { return exp(d, hn::Sub(x, top)); });
-  const auto scale = hn::Set(d, static_cast<float>(1.0 / sum_of(dst, n)));
-  loop(dst, dst, n, [scale](Vec x) HWY_ATTR { return hn::Mul(x, scale); });
+  auto even = hn::Zero(dd);
+  auto odd = hn::Zero(dd);
+  size_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    const Vec value = exp(d, hn::Sub(hn::LoadU(d, a + i), top));
+    hn::StoreU(value, d, dst + i);
+    even = hn::Add(even, hn::PromoteTo(dd, lower_half(d, value)));
+    odd = hn::Add(odd, hn::PromoteTo(dd, upper_half(d, value)));
+  }
+  double sum = hn::GetLane(hn::SumOfLanes(dd, hn::Add(even, odd)));
+  if (i < n) {
+    store_part(exp(d, hn::Sub(load_part(d, a + i, n - i), top)), d, dst + i,
+               n - i);
+    for (; i < n; ++i) sum += double{dst[i]};
+  }
+  const auto scale = hn::Set(d, static_cast<float>(1.0 / sum));
+  loop<kRound>(dst, dst, n,
+               [scale](Vec x) HWY_ATTR { return hn::Mul(x, scale); });
+}
+
+// Foreign calls name functions, not templates.
+void unary_of(UnaryOp op, const float* a, float* dst, size_t n, bool round) {
+  round ? unary<true>(op, a, dst, n) : unary<false>(op, a, dst, n);
+}
+void binary_of(BinaryOp op, Operand a, Operand b, float* dst, size_t n,
+               bool round) {
+  round ? binary<true>(op, a, b, dst, n) : binary<false>(op, a, b, dst, n);
+}
+void softmax_of(const float* a, float* dst, size_t n, bool round) {
+  round ? softmax<true>(a, dst, n) : softmax<false>(a, dst, n);
 }
 
 }  // namespace
@@ -217,17 +287,18 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace aneroid::cpu {
 
-HWY_EXPORT(unary);
-HWY_EXPORT(binary);
+HWY_EXPORT(unary_of);
+HWY_EXPORT(binary_of);
 HWY_EXPORT(sum_of);
 HWY_EXPORT(max_of);
 HWY_EXPORT(softmax_of);
 
-void apply(UnaryOp op, const float* a, float* dst, size_t n) {
-  HWY_DYNAMIC_DISPATCH(unary)(op, a, dst, n);
+void apply(UnaryOp op, const float* a, float* dst, size_t n, bool round) {
+  HWY_DYNAMIC_DISPATCH(unary_of)(op, a, dst, n, round);
 }
-void apply(BinaryOp op, Operand a, Operand b, float* dst, size_t n) {
-  if (n > 0) HWY_DYNAMIC_DISPATCH(binary)(op, a, b, dst, n);
+void apply(BinaryOp op, Operand a, Operand b, float* dst, size_t n,
+           bool round) {
+  if (n > 0) HWY_DYNAMIC_DISPATCH(binary_of)(op, a, b, dst, n, round);
 }
 double row_sum(const float* a, size_t n) {
   return HWY_DYNAMIC_DISPATCH(sum_of)(a, n);
@@ -235,8 +306,8 @@ double row_sum(const float* a, size_t n) {
 float row_max(const float* a, size_t n) {
   return HWY_DYNAMIC_DISPATCH(max_of)(a, n);
 }
-void row_softmax(const float* a, float* dst, size_t n) {
-  HWY_DYNAMIC_DISPATCH(softmax_of)(a, dst, n);
+void row_softmax(const float* a, float* dst, size_t n, bool round) {
+  HWY_DYNAMIC_DISPATCH(softmax_of)(a, dst, n, round);
 }
 
 }  // namespace aneroid::cpu

@@ -38,17 +38,22 @@ struct Operand {
   bool one = false;
 };
 
+// With `round`, results are rounded to fp16 half away from zero (and kept as
+// fp32).
+//
 // dst[i] = op(a[i])
-void apply(UnaryOp op, const float* a, float* dst, size_t n);
+void apply(UnaryOp op, const float* a, float* dst, size_t n,
+           bool round = false);
 // dst[i] = a[i] op b[i]. pow follows std::pow; the exponents -1, -1/2, 1/2, 1
 // and 2 as a single value are fast.
-void apply(BinaryOp op, Operand a, Operand b, float* dst, size_t n);
+void apply(BinaryOp op, Operand a, Operand b, float* dst, size_t n,
+           bool round = false);
 
 // Sums in fp64; the order depends on n only.
 double row_sum(const float* a, size_t n);
 // NaN when any value is; -inf when n is 0.
 float row_max(const float* a, size_t n);
 // dst[i] = exp(a[i] - max) / sum, the sum in fp64. A row of -inf gives NaN.
-void row_softmax(const float* a, float* dst, size_t n);
+void row_softmax(const float* a, float* dst, size_t n, bool round = false);
 
 }  // namespace aneroid::cpu

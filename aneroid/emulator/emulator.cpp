@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "aneroid/base/zeroed_memory.h"
 #include "aneroid/emulator/placement.h"
 #include "aneroid/emulator/planner.h"
 #include "aneroid/emulator/run.h"
@@ -21,14 +22,14 @@ namespace {
 
 class EmulatedSurface final : public device::Surface {
  public:
-  EmulatedSurface(DataType storage, size_t size)
-      : storage_(storage), bytes_(size) {}
-  std::span<std::byte> bytes() override { return bytes_; }
+  EmulatedSurface(DataType storage, ZeroedMemory memory)
+      : storage_(storage), memory_(std::move(memory)) {}
+  std::span<std::byte> bytes() override { return memory_.as<std::byte>(); }
   DataType storage() const override { return storage_; }
 
  private:
   DataType storage_;
-  std::vector<std::byte> bytes_;
+  ZeroedMemory memory_;
 };
 
 target::CheckOptions rules_of(const EmulatorOptions& options) {
@@ -182,6 +183,7 @@ class Emulator final : public device::Device {
     ANEROID_ASSIGN(device::Signature signature, signature_of(program, source));
     ANEROID_ASSIGN(Plan plan, make_plan(program, signature, source.weights,
                                         options_.numerics));
+    plan.name = source.name;
     ++compiled_;
     return std::make_unique<EmulatedExecutable>(
         source.name, std::move(signature), std::move(plan), chip,
@@ -201,12 +203,12 @@ class Emulator final : public device::Device {
     }
     const DataType storage = dtype == DataType::kFp16 ? info_.storage : dtype;
     const size_t size = static_cast<size_t>(elements) * bytes(storage);
-    try {
-      return std::make_unique<EmulatedSurface>(storage, size);
-    } catch (const std::bad_alloc&) {
+    ZeroedMemory memory(size);
+    if (memory.data() == nullptr) {
       return device_error("emulator.surface", "",
                           fmt::format("out of memory for {} bytes", size));
     }
+    return std::make_unique<EmulatedSurface>(storage, std::move(memory));
   }
 
  private:

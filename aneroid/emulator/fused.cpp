@@ -170,8 +170,9 @@ class RowMachine {
         *dst = cpu::row_max(a.data, n);
         break;
       case Code::kRowSoftmax:
-        cpu::row_softmax(a.data, dst, n);
-        break;
+        cpu::row_softmax(a.data, dst, n, op.round);
+        set_row(op.dst, op.row);
+        return;
       case Code::kCropTransfer:
         std::transform(a.data, a.data + n, dst, [](float value) {
           return std::abs(value) > kCropLimit
@@ -182,6 +183,8 @@ class RowMachine {
         break;
       default:
         elementwise(op, a, dst, op.row ? 1 : n);
+        set_row(op.dst, op.row);
+        return;
     }
     const size_t written = op.row ? 1 : n;
     if (op.round) cpu::round_to_half(dst, dst, written);
@@ -200,7 +203,7 @@ class RowMachine {
                    size_t n) const {
     for (const BinaryRow& row : kBinary) {
       if (row.code == op.code) {
-        cpu::apply(row.op, a, operand(op.b), dst, n);
+        cpu::apply(row.op, a, operand(op.b), dst, n, op.round);
         return;
       }
     }
@@ -209,10 +212,10 @@ class RowMachine {
       if (a.one) {
         // Spread one value: only a copy of a row value comes here.
         float value = 0;
-        cpu::apply(row.op, a.data, &value, 1);
+        cpu::apply(row.op, a.data, &value, 1, op.round);
         std::fill_n(dst, n, value);
       } else {
-        cpu::apply(row.op, a.data, dst, n);
+        cpu::apply(row.op, a.data, dst, n, op.round);
       }
       return;
     }

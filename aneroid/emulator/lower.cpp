@@ -275,7 +275,8 @@ Slot Lowering::reshaped(const Slot& from, const Shape& dims) {
 
 Status Lowering::bind_view(const mil::Var& result, const Slot& slot) {
   const auto placed = placements_.find(result.name);
-  if (placed != placements_.end() && placed->second != slot.view) {
+  if (placed != placements_.end() &&
+      !same_elements(placed->second, slot.view)) {
     slots_[result.name] = copy(slot, "copy", &placed->second);
   } else {
     slots_[result.name] = slot;
@@ -332,7 +333,7 @@ Status Lowering::concat(const mil::Operation& operation) {
   int ready = -1;
   for (size_t i = 0; i < names.size(); ++i) {
     ANEROID_ASSIGN(Slot from, slot(names[i]));
-    if (from.view != parts[i]) {
+    if (!same_elements(from.view, parts[i])) {
       from = copy(from, "concat", &parts[i]);
     }
     ready = std::max(ready, from.ready);
@@ -775,7 +776,7 @@ Status Lowering::finish_outputs() {
     const device::PortInfo& info = signature_.outputs[i];
     const View port = dense_view(output_buffers_[i], info.shape);
     ANEROID_ASSIGN(const Slot from, slot(info.name));
-    if (from.view != port) copy(from, "copy", &port);
+    if (!same_elements(from.view, port)) copy(from, "copy", &port);
   }
   return {};
 }

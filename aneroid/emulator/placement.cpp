@@ -28,6 +28,60 @@ std::optional<View> input_view(const mil::Operation& operation,
   return std::nullopt;
 }
 
+bool rearranges(const mil::Operation& operation) {
+  static constexpr std::string_view kOps[] = {
+      "reshape", "transpose",     "expand_dims",
+      "squeeze", "slice_by_size", "slice_by_index"};
+  return std::ranges::find(kOps, operation.op) != std::end(kOps);
+}
+
+// Who reads each name.
+using Readers =
+    std::map<std::string, std::vector<const mil::Operation*>, std::less<>>;
+Readers readers_of(const mil::Function& function) {
+  Readers readers;
+  for (const mil::Operation& operation : function.body.operations) {
+    for (const auto& [input, argument] : operation.inputs) {
+      for (std::string& name : names_of(argument)) {
+        readers[std::move(name)].push_back(&operation);
+      }
+    }
+  }
+  return readers;
+}
+
+// Whether every reader, however it looks at the value, is a matrix product,
+// which reads any strides alike.
+bool only_products_read(const std::string& name, const Readers& readers) {
+  const auto found = readers.find(name);
+  if (found == readers.end()) return false;
+  return std::ranges::all_of(found->second, [&](const auto* reader) {
+    return rearranges(*reader)
+               ? only_products_read(reader->outputs[0].name, readers)
+               : reader->op == "matmul" || reader->op == "conv";
+  });
+}
+
+// A transposed matrix product that others read row by row: the product can
+// write it transposed at no cost, a copy or a strided pass would come later.
+bool wants_transposed_product(const mil::Operation& transpose,
+                              const mil::Symbols& symbols,
+                              const Readers& readers) {
+  if (transpose.op != "transpose") return false;
+  const mil::Operation* source = &transpose;
+  do {
+    const mil::Argument* input = source->input("x");
+    const std::vector<std::string> names =
+        input == nullptr ? std::vector<std::string>() : names_of(*input);
+    if (names.size() != 1) return false;
+    const auto reads = readers.find(names[0]);
+    source = symbols.definition(names[0]);
+    if (source == nullptr || reads->second.size() != 1) return false;
+  } while (source->op == "reshape");
+  return source->op == "matmul" &&
+         !only_products_read(transpose.outputs[0].name, readers);
+}
+
 }  // namespace
 
 size_t normal_axis(int64_t axis, size_t rank) {
@@ -88,6 +142,16 @@ Placements place_results(const mil::Function& function,
     offer(signature.outputs[i].name,
           dense_view(output_buffers[i], signature.outputs[i].shape));
   }
+  const auto place_densely = [&](const mil::Var& result) {
+    Buffer buffer;
+    buffer.storage = storage_of(result.type.dtype, plan.numerics);
+    buffer.elements = count_of(result.type.shape);
+    plan.buffers.push_back(std::move(buffer));
+    const int id = static_cast<int>(plan.buffers.size()) - 1;
+    return placements.emplace(result.name, dense_view(id, result.type.shape))
+        .first;
+  };
+  const Readers readers = readers_of(function);
   const std::vector<mil::Operation>& operations = function.body.operations;
   for (auto next = operations.rbegin(); next != operations.rend(); ++next) {
     const mil::Operation& operation = *next;
@@ -99,22 +163,19 @@ Placements place_results(const mil::Function& function,
     auto placed = placements.find(result.name);
     if (operation.op == "concat" &&
         !symbols.bool_or(operation, "interleave", false)) {
-      if (placed == placements.end()) {
-        Buffer buffer;
-        buffer.storage = storage_of(result.type.dtype, plan.numerics);
-        buffer.elements = count_of(result.type.shape);
-        plan.buffers.push_back(std::move(buffer));
-        const int id = static_cast<int>(plan.buffers.size()) - 1;
-        placed =
-            placements.emplace(result.name, dense_view(id, result.type.shape))
-                .first;
-      }
+      if (placed == placements.end()) placed = place_densely(result);
       const View whole = placed->second;
       const std::vector<View> parts = concat_parts(operation, symbols, whole);
       const std::vector<std::string> names =
           names_of(*operation.input("values"));
       for (size_t i = 0; i < names.size(); ++i) offer(names[i], parts[i]);
-    } else if (placed != placements.end()) {
+      continue;
+    }
+    if (placed == placements.end() &&
+        wants_transposed_product(operation, symbols, readers)) {
+      placed = place_densely(result);
+    }
+    if (placed != placements.end()) {
       const mil::Argument* input = operation.input("x");
       if (input == nullptr) continue;
       const std::vector<std::string> names = names_of(*input);

@@ -163,6 +163,7 @@ struct Step {
 };
 
 struct Plan {
+  std::string name;  // of the program, for traces
   Numerics numerics = Numerics::kFast;
   std::vector<Buffer> buffers;
   std::vector<Step> steps;

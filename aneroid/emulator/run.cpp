@@ -5,6 +5,8 @@
 #include <cstring>
 #include <limits>
 
+#include <fmt/format.h>
+
 #include "aneroid/base/half.h"
 #include "aneroid/cpu/convert.h"
 #include "aneroid/emulator/exact.h"
@@ -296,9 +298,28 @@ RunMemory make_run_memory(Plan& plan, int threads) {
   return memory;
 }
 
+namespace {
+
+// For traces: sizes included.
+std::string describe(const Plan& plan, const Step& step) {
+  std::string text = plan.name + ": " + step.op;
+  if (const auto* gemm = std::get_if<GemmStep>(&step.work)) {
+    text +=
+        fmt::format(" {}x{}x{}", gemm->shape.m, gemm->shape.n, gemm->shape.k);
+    if (gemm->batch.count > 1) text += fmt::format(" of {}", gemm->batch.count);
+  } else if (const auto* fused = std::get_if<FusedStep>(&step.work)) {
+    text += fmt::format(" {}x{}", fused->rows, fused->columns);
+  }
+  return text;
+}
+
+}  // namespace
+
 Status run_plan(const Plan& plan, RunMemory& memory, cpu::ThreadPool& pool) {
   Runner runner(plan, memory, pool);
   for (const Step& step : plan.steps) {
+    const cpu::ThreadPool::Label label(
+        pool, pool.traced() ? describe(plan, step) : std::string());
     Status status = std::visit(runner, step.work);
     if (!status) {
       status.error().place = step.op;

@@ -10,6 +10,16 @@ int64_t View::count() const {
   return n;
 }
 
+bool same_elements(const View& a, const View& b) {
+  if (a.buffer != b.buffer || a.offset != b.offset || a.dims != b.dims) {
+    return false;
+  }
+  for (size_t i = 0; i < a.dims.size(); ++i) {
+    if (a.dims[i] != 1 && a.strides[i] != b.strides[i]) return false;
+  }
+  return true;
+}
+
 Shape dense_strides(const Shape& dims) {
   Shape strides(dims.size());
   int64_t stride = 1;

@@ -21,6 +21,10 @@ struct View {
   friend bool operator==(const View&, const View&) = default;
 };
 
+// Whether both name the same elements in the same order: strides of dimensions
+// of size 1 do not matter.
+bool same_elements(const View& a, const View& b);
+
 Shape dense_strides(const Shape& dims);
 View dense_view(int buffer, const Shape& dims);
 

@@ -169,7 +169,7 @@ Result<KernelProgram> attention_forward(const model::ModelConfig& config,
   const Var scaled_v = b.mul(split_heads(w, n, v), w.scalar(kValueScale));
   const Var scaled_a = b.matmul(p, scaled_v, false, true);
   const Var a =
-      unstack_groups(w, n, b.mul(scaled_a, w.scalar(1.0 / kValueScale)));
+      b.mul(unstack_groups(w, n, scaled_a), w.scalar(1.0 / kValueScale));
 
   const Var x2 = b.add(x, w.transposed_times(w.weight("wo"), a));
   return w.finish({x2, xn, q, k, v, a});

@@ -1,7 +1,5 @@
 #include "aneroid/pipeline/surface_io.h"
 
-#include <algorithm>
-#include <array>
 #include <cassert>
 #include <cstring>
 
@@ -41,22 +39,17 @@ void write_rows(const SurfaceMatrix& dst, const float* src, int64_t src_stride,
 
 void write_transposed(const SurfaceMatrix& dst, const float* src,
                       int64_t src_stride, int64_t rows, int64_t columns) {
-  // Squares of 32 keep both sides in the first-level cache.
-  constexpr int64_t kSquare = 32;
-  std::array<float, kSquare * kSquare> square{};
-  for (int64_t r = 0; r < rows; r += kSquare) {
-    const int64_t height = std::min(kSquare, rows - r);
-    for (int64_t c = 0; c < columns; c += kSquare) {
-      const int64_t width = std::min(kSquare, columns - c);
-      for (int64_t j = 0; j < width; ++j) {
-        const float* line = src + (c + j) * src_stride + r;
-        for (int64_t i = 0; i < height; ++i) {
-          square[static_cast<size_t>(i * kSquare + j)] = line[i];
-        }
-      }
-      for (int64_t i = 0; i < height; ++i) {
-        write_run(dst.at(r + i, c), dst.storage, &square[i * kSquare], width);
-      }
+  if (dst.storage == cpu::Storage::kHalf) {
+    cpu::to_half_transposed(
+        src, static_cast<size_t>(src_stride), reinterpret_cast<Half*>(dst.data),
+        static_cast<size_t>(dst.row_stride), static_cast<size_t>(columns),
+        static_cast<size_t>(rows));
+    return;
+  }
+  auto* const to = reinterpret_cast<float*>(dst.data);
+  for (int64_t c = 0; c < columns; ++c) {
+    for (int64_t r = 0; r < rows; ++r) {
+      to[r * dst.row_stride + c] = src[c * src_stride + r];
     }
   }
 }

@@ -33,6 +33,7 @@ size_t TimeTable::find(std::string_view part) {
 void TimeTable::switch_to(size_t part) {
   const int64_t now = clock_();
   parts_[current_].nanoseconds += now - since_;
+  if (observer_) observer_(parts_[current_].name, since_, now);
   since_ = now;
   current_ = part;
   parts_[part].ran = true;

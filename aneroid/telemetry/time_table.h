@@ -55,6 +55,11 @@ class TimeTable {
     // not run since the last lap are absent, "other" never.
     std::vector<std::pair<std::string, double>> parts;
   };
+  // Called with each stretch of a part as it ends; null for none.
+  using Observer =
+      std::function<void(std::string_view part, int64_t start, int64_t end)>;
+  void observe(Observer observer) { observer_ = std::move(observer); }
+
   // Ends the lap and starts the next in the same instant. May be called inside
   // a scope; its part then goes on in the next lap.
   Lap lap();
@@ -71,6 +76,7 @@ class TimeTable {
   void switch_to(size_t part);
 
   Clock clock_;
+  Observer observer_;
   std::vector<Part> parts_;  // parts_[0] is "other"
   size_t current_ = 0;
   int64_t since_ = 0;  // when the current part began, or went on

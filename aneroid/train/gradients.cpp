@@ -63,6 +63,8 @@ pipeline::GradientSink Gradients::sink() {
 }
 
 void Gradients::queue(const pipeline::WeightGradient& gradient) {
+  const cpu::ThreadPool::Label label(
+      pool_, pool_.traced() ? "d " + table_[gradient.parameter].role : "");
   const cpu::GemmShape shape{gradient.dy.rows, gradient.x.rows,
                              gradient.dy.columns};
   cpu::ConstMatrix x = gradient.x.matrix;
@@ -81,6 +83,7 @@ void Gradients::queue(const pipeline::WeightGradient& gradient) {
 }
 
 void Gradients::queue(const pipeline::GainGradient& gradient) {
+  const cpu::ThreadPool::Label label(pool_, "d gain");
   const size_t slot = next_++ % kPending;
   pool_.wait(pending_[slot]);
   float* result = gradients_[gradient.parameter].data();
@@ -117,6 +120,7 @@ double Gradients::norm() {
     }
   }
   std::vector<double> sums(pieces.size());
+  const cpu::ThreadPool::Label label(pool_, "gradient norm");
   pool_.run(static_cast<int64_t>(pieces.size()), [&](int64_t i, int) {
     const Piece& piece = pieces[static_cast<size_t>(i)];
     sums[static_cast<size_t>(i)] = cpu::sum_of_squares(piece.data, piece.count);

@@ -25,6 +25,7 @@ Result<double> LossEvaluator::run(pipeline::Pipeline& pipeline,
   if (gradient_scale != 0) gradients = tiles_of(pipeline.logit_gradients());
   const auto count = static_cast<double>(targets.size());
   token_losses_.assign(targets.size(), 0.0);
+  const cpu::ThreadPool::Label label(pool_, "cross entropy");
   cpu::cross_entropy(pool_,
                      {vocab_size_, pipeline.tile_size(), pipeline.columns()},
                      logits, targets, token_losses_, gradients,

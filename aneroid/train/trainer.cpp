@@ -176,6 +176,8 @@ void Trainer::update(double learning_rate, double gradient_scale) {
       static_cast<float>(1.0 - std::pow(options_.beta2, t));
   adamw.grad_scale = static_cast<float>(gradient_scale);
   const bool rows_staged = pipeline_->stages_rows();
+  const cpu::ThreadPool::Label label(
+      pool_, rows_staged ? "adamw and staging" : "adamw");
   for (size_t p = 0; p < weights_.size(); ++p) {
     adamw.weight_decay =
         table_[p].decay ? static_cast<float>(options_.weight_decay) : 0.0F;

@@ -22,6 +22,7 @@
 #include "apps/aneroid/predicted.h"
 #include "apps/aneroid/progress.h"
 #include "apps/aneroid/text.h"
+#include "apps/aneroid/trace_file.h"
 
 namespace aneroid::cli {
 namespace {
@@ -33,6 +34,7 @@ struct BenchOptions {
   int64_t steps = 5;
   uint64_t seed = 42;
   bool json = false;
+  std::string trace;
   DeviceFlags device;
 };
 
@@ -124,8 +126,18 @@ Result<int> run_step(const BenchOptions& options) {
   Progress progress(
       {"measuring", "steps", static_cast<uint64_t>(options.steps) + 1});
   double loss = 0;
+  cpu::Trace trace(opened.pool->threads());
+  std::vector<TracePart> trace_parts;
+  if (!options.trace.empty()) {
+    opened.pool->set_trace(&trace);
+    time.observe([&](std::string_view part, int64_t from, int64_t to) {
+      trace_parts.push_back({std::string(part), from, to});
+    });
+  }
   for (int64_t step = 0; step <= options.steps && !interrupted(); ++step) {
     time.lap();
+    trace.clear();  // the last step stays
+    trace_parts.clear();
     const telemetry::Timer wall;
     ANEROID_ASSIGN(const auto report, trainer->step(batch, time));
     const double wall_ms = wall.milliseconds();
@@ -149,7 +161,11 @@ Result<int> run_step(const BenchOptions& options) {
     gaps.push_back(100 * std::abs(wall_ms - sum) / wall_ms);
   }
   progress.clear();
+  opened.pool->set_trace(nullptr);
   if (interrupted()) return kInterrupted;
+  if (!options.trace.empty()) {
+    ANEROID_TRY(write_trace(options.trace, trace, trace_parts));
+  }
 
   if (options.json) {
     nlohmann::ordered_json json = conditions(options, opened, config);
@@ -333,6 +349,13 @@ void add_suite(CLI::App& command, Action& chosen, const char* name,
                Result<int> (*run)(const BenchOptions&)) {
   CLI::App* suite = command.add_subcommand(name, summary);
   const auto options = bind(*suite, chosen, run);
+  if (run == run_step) {
+    suite
+        ->add_option("--trace", options->trace,
+                     "a timeline of the last step, every operation per thread, "
+                     "for chrome://tracing or Perfetto")
+        ->type_name("FILE");
+  }
   describe(*suite, details, examples);
   add_model_option(*suite, options->model)
       ->description("a preset")
