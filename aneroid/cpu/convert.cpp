@@ -97,19 +97,18 @@ void convert_to_half_transposed(const float* src, size_t src_stride, Half* dst,
                         width);
       }
       Half* const to = dst + c * dst_stride + r;
-      if (height < kSquare || width < kSquare) {
-        for (size_t j = 0; j < width; ++j) {
-          for (size_t i = 0; i < height; ++i) {
-            to[j * dst_stride + i] = square[i * kSquare + j];
-          }
-        }
-        continue;
-      }
-      for (size_t j = 0; j < kSquare; j += 8) {
-        for (size_t i = 0; i < kSquare; i += 8) {
+      const size_t whole_height = height / 8 * 8;
+      const size_t whole_width = width / 8 * 8;
+      for (size_t j = 0; j < whole_width; j += 8) {
+        for (size_t i = 0; i < whole_height; i += 8) {
           transpose_block(
               reinterpret_cast<const uint16_t*>(square) + i * kSquare + j,
               reinterpret_cast<uint16_t*>(to) + j * dst_stride + i, dst_stride);
+        }
+      }
+      for (size_t j = 0; j < width; ++j) {
+        for (size_t i = j < whole_width ? whole_height : 0; i < height; ++i) {
+          to[j * dst_stride + i] = square[i * kSquare + j];
         }
       }
     }

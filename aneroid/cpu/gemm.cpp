@@ -17,6 +17,9 @@ constexpr int64_t kInlineProducts = 400'000;
 constexpr int64_t kTilesPerThread = 6;
 constexpr int64_t kMinTileRows = 24;
 constexpr int64_t kMinTileCols = 64;
+// Rows of a piece for a sink: it should leave room in an L2 cache for what the
+// sink works on.
+constexpr int64_t kSinkTileRows = 48;
 // Local B that leaves room in an L2 cache for the rest.
 constexpr int64_t kLocalTarget = kLocalElements / 2;
 
@@ -121,8 +124,11 @@ void for_each_round(const GemmPlan& whole, const F& f) {
       round.a.data = advance(whole.a.data, whole.a.storage, p * batch.a_stride);
       round.b.data = advance(whole.b.data, whole.b.storage,
                              p * batch.b_stride + n * whole.b.col_stride);
-      round.c.data = advance(whole.c.data, whole.c.storage,
-                             p * batch.c_stride + n * whole.c.col_stride);
+      round.first_column = n;
+      if (whole.sink == nullptr) {
+        round.c.data = advance(whole.c.data, whole.c.storage,
+                               p * batch.c_stride + n * whole.c.col_stride);
+      }
       f(round);
     }
   }
@@ -175,8 +181,8 @@ struct GemmAccess {
   static GemmPlan make_plan(ThreadPool& pool, GemmScratch& scratch,
                             const GemmShape& shape, const ConstMatrix& a,
                             const ConstMatrix& b, const Matrix& c,
-                            const GemmOptions& options,
-                            const GemmBatch& batch) {
+                            const GemmOptions& options, const GemmBatch& batch,
+                            bool may_exchange = true) {
     GemmPlan plan;
     plan.shape = shape;
     plan.a = a;
@@ -185,8 +191,9 @@ struct GemmAccess {
     plan.options = options;
     plan.batch = batch;
     plan.geometry = gemm_geometry(options.accumulate);
-    if (should_transpose(shape, c, plan.geometry.lanes))
+    if (may_exchange && should_transpose(shape, c, plan.geometry.lanes)) {
       exchange_operands(plan);
+    }
     choose_tiles(plan, pool.threads());
     GemmScratch::Impl& memory = impl(scratch);
     // Memory that queued work uses must not move.
@@ -224,14 +231,10 @@ void gemm(ThreadPool& pool, GemmScratch& scratch, const GemmShape& shape,
   });
 }
 
-ThreadPool::JobHandle gemm_background(ThreadPool& pool, GemmScratch& scratch,
-                                      const GemmShape& shape,
-                                      const ConstMatrix& a,
-                                      const ConstMatrix& b, const Matrix& c,
-                                      const GemmOptions& options) {
-  if (shape.m <= 0 || shape.n <= 0) return nullptr;
-  const GemmPlan whole =
-      GemmAccess::make_plan(pool, scratch, shape, a, b, c, options, {});
+namespace {
+
+ThreadPool::JobHandle submit(ThreadPool& pool, GemmScratch& scratch,
+                             const GemmPlan& whole) {
   ThreadPool::JobHandle& last = GemmAccess::impl(scratch).last_job;
   for_each_round(whole, [&](const GemmPlan& round) {
     const auto plan = std::make_shared<const GemmPlan>(round);
@@ -244,6 +247,34 @@ ThreadPool::JobHandle gemm_background(ThreadPool& pool, GemmScratch& scratch,
         last);
   });
   return last;
+}
+
+}  // namespace
+
+ThreadPool::JobHandle gemm_background(ThreadPool& pool, GemmScratch& scratch,
+                                      const GemmShape& shape,
+                                      const ConstMatrix& a,
+                                      const ConstMatrix& b, const Matrix& c,
+                                      const GemmOptions& options) {
+  if (shape.m <= 0 || shape.n <= 0) return nullptr;
+  return submit(
+      pool, scratch,
+      GemmAccess::make_plan(pool, scratch, shape, a, b, c, options, {}));
+}
+
+ThreadPool::JobHandle gemm_to_sink(ThreadPool& pool, GemmScratch& scratch,
+                                   const GemmShape& shape, const ConstMatrix& a,
+                                   const ConstMatrix& b, GemmTileSink sink,
+                                   float scale) {
+  if (shape.m <= 0 || shape.n <= 0) return nullptr;
+  GemmOptions options;
+  options.scale = scale;
+  GemmPlan plan = GemmAccess::make_plan(pool, scratch, shape, a, b,
+                                        {nullptr, Storage::kFloat, shape.n, 1},
+                                        options, {}, false);
+  plan.sink = std::make_shared<const GemmTileSink>(std::move(sink));
+  plan.tile_rows = std::min(plan.tile_rows, kSinkTileRows);
+  return submit(pool, scratch, plan);
 }
 
 }  // namespace aneroid::cpu

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
 #include "aneroid/cpu/thread_pool.h"
 
@@ -91,6 +92,27 @@ ThreadPool::JobHandle gemm_background(ThreadPool& pool, GemmScratch& scratch,
                                       const ConstMatrix& a,
                                       const ConstMatrix& b, const Matrix& c,
                                       const GemmOptions& options = {});
+
+// A finished piece of C in a worker's scratch memory, values of row r at
+// values + r * row_stride. The receiver may change them.
+struct GemmTile {
+  int64_t row = 0;
+  int64_t rows = 0;
+  int64_t column = 0;
+  int64_t columns = 0;
+  float* values = nullptr;
+  int64_t row_stride = 0;
+};
+using GemmTileSink = std::function<void(const GemmTile&)>;
+
+// As gemm_background() with Accumulate::kFloat, but C is never stored: each
+// piece goes to `sink` while it is in the cache. Pieces cover C once and come
+// from several threads at the same time, in any order; which pieces depends on
+// the number of threads, their values do not.
+ThreadPool::JobHandle gemm_to_sink(ThreadPool& pool, GemmScratch& scratch,
+                                   const GemmShape& shape, const ConstMatrix& a,
+                                   const ConstMatrix& b, GemmTileSink sink,
+                                   float scale = 1.0F);
 
 // The plain definition: three loops, fp64 sums. For tests.
 void gemm_plain(const GemmShape& shape, const ConstMatrix& a,

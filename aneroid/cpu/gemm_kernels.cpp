@@ -207,7 +207,7 @@ void store_block(const GemmPlan& plan, const T* block, int64_t product,
   const auto scale = static_cast<T>(plan.options.scale);
   for (int64_t r = 0; r < rows; ++r) {
     for (int64_t j = 0; j < cols; ++j) {
-      const int64_t offset = product * plan.batch.c_stride +
+      const int64_t offset = plan.c_offset + product * plan.batch.c_stride +
                              (m + r) * plan.c.row_stride +
                              (n + j) * plan.c.col_stride;
       const T value = block[r * kPanel<T> + j] * scale;
@@ -306,7 +306,8 @@ RowsAhead next_a_rows(const GemmPlan& plan, int64_t product, int64_t m,
 RowsAhead c_rows(const GemmPlan& plan, int64_t product, int64_t m, int64_t n) {
   const Matrix& c = plan.c;
   const int64_t bytes = c.storage == Storage::kHalf ? 2 : 4;
-  const int64_t offset = product * plan.batch.c_stride + m * c.row_stride + n;
+  const int64_t offset =
+      plan.c_offset + product * plan.batch.c_stride + m * c.row_stride + n;
   return {static_cast<const std::byte*>(c.data) + offset * bytes,
           c.row_stride * bytes};
 }
@@ -382,7 +383,7 @@ void compute_tile(const GemmPlan& plan, const WorkerMemory<T>& memory,
         args.c_rows = rows;
         const bool store_direct = direct && cols == vectors * kLanes<T>;
         args.finished = store_direct ? nullptr : finished;
-        args.c = c + c_bytes * (product * plan.batch.c_stride +
+        args.c = c + c_bytes * (plan.c_offset + product * plan.batch.c_stride +
                                 (m + i) * plan.c.row_stride + j);
         const int64_t kernel =
             (ceil_div(rows, kRowStep) - 1) * kVectors + vectors - 1;
@@ -395,6 +396,29 @@ void compute_tile(const GemmPlan& plan, const WorkerMemory<T>& memory,
     }
     k += k_count;
   } while (k < depth);
+}
+
+// compute_tile(), and the result to the sink if there is one. The tile then
+// takes the place of the sums: each is read before its result is written.
+template <typename T>
+void finish_tile(const GemmPlan& plan, const WorkerMemory<T>& memory,
+                 int64_t product, int64_t m, int64_t m_end, int64_t n,
+                 int64_t n_end, const T* b, int64_t b_column,
+                 int64_t b_columns) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (plan.sink != nullptr) {
+      GemmPlan here = plan;
+      here.c = {memory.sums, Storage::kFloat, kMaxTileCols, 1};
+      here.c_offset = -(m * kMaxTileCols + n);
+      compute_tile<T>(here, memory, product, m, m_end, n, n_end, b, b_column,
+                      b_columns);
+      (*plan.sink)({m, m_end - m, plan.first_column + n, n_end - n, memory.sums,
+                    kMaxTileCols});
+      return;
+    }
+  }
+  compute_tile<T>(plan, memory, product, m, m_end, n, n_end, b, b_column,
+                  b_columns);
 }
 
 template <typename T>
@@ -412,9 +436,9 @@ void tile_task(const GemmPlan& plan, int64_t index, int worker) {
     const int64_t m = row_tile * plan.tile_rows;
     const T* const b = reinterpret_cast<const T*>(plan.packed_b) +
                        product * plan.packed_stride;
-    compute_tile(plan, memory, product, m,
-                 std::min(plan.shape.m, m + plan.tile_rows), n, n_end, b, n,
-                 plan.shape.n);
+    finish_tile<T>(plan, memory, product, m,
+                   std::min(plan.shape.m, m + plan.tile_rows), n, n_end, b, n,
+                   plan.shape.n);
     return;
   }
   for (int64_t k = 0; k < depth; k += plan.k_block) {
@@ -423,9 +447,9 @@ void tile_task(const GemmPlan& plan, int64_t index, int worker) {
                  memory.b + packed_offset<T>(n_end - n, k, k_count, 0));
   }
   for (int64_t m = 0; m < plan.shape.m; m += plan.tile_rows) {
-    compute_tile<T>(plan, memory, product, m,
-                    std::min(plan.shape.m, m + plan.tile_rows), n, n_end,
-                    memory.b, 0, n_end - n);
+    finish_tile<T>(plan, memory, product, m,
+                   std::min(plan.shape.m, m + plan.tile_rows), n, n_end,
+                   memory.b, 0, n_end - n);
   }
 }
 

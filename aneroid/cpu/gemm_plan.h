@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <utility>
 
 #include "aneroid/cpu/gemm.h"
@@ -40,6 +41,10 @@ struct GemmPlan {
   ConstMatrix a;
   ConstMatrix b;
   Matrix c;
+  int64_t c_offset = 0;  // of element (0, 0) from c.data
+  // Set: C is a tile in the worker's memory, for the sink.
+  std::shared_ptr<const GemmTileSink> sink;
+  int64_t first_column = 0;  // of this round
   GemmOptions options;
   GemmBatch batch;
   GemmGeometry geometry;

@@ -1,6 +1,7 @@
 #include "aneroid/cpu/gemm.h"
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -290,6 +291,46 @@ TEST(Gemm, BackgroundSharesScratch) {
 }
 
 // Sums that fall exactly between two fp16 values go away from zero.
+TEST(Gemm, TilesGoToASink) {
+  for_each_target([] {
+    // One and several blocks of K, edges, several rounds of columns.
+    for (const GemmShape shape : {GemmShape{200, 384, 256},
+                                  {97, 700, 300},
+                                  {5, 3, 7},
+                                  {40, 2500, 1100}}) {
+      const Operand a(Storage::kHalf, shape.m * shape.k, 1);
+      const Operand b(Storage::kHalf, shape.n * shape.k, 2);
+      const ConstMatrix ma{a.halves.data(), Storage::kHalf, shape.k, 1};
+      const ConstMatrix mb{b.halves.data(), Storage::kHalf, 1, shape.k};
+      std::vector<float> want(static_cast<size_t>(shape.m * shape.n));
+      GemmOptions options;
+      options.scale = 0.5F;
+      ThreadPool pool(3);
+      GemmScratch scratch;
+      gemm(pool, scratch, shape, ma, mb,
+           {want.data(), Storage::kFloat, shape.n, 1}, options);
+      std::vector<float> got(want.size(), -9.0F);
+      std::vector<std::atomic<int>> times(want.size());
+      pool.wait(gemm_to_sink(
+          pool, scratch, shape, ma, mb,
+          [&](const GemmTile& tile) {
+            for (int64_t r = 0; r < tile.rows; ++r) {
+              for (int64_t c = 0; c < tile.columns; ++c) {
+                const auto at = static_cast<size_t>((tile.row + r) * shape.n +
+                                                    tile.column + c);
+                got[at] = tile.values[r * tile.row_stride + c];
+                ++times[at];
+              }
+            }
+          },
+          0.5F));
+      EXPECT_EQ(got, want) << shape.m << "x" << shape.n << "x" << shape.k;
+      EXPECT_TRUE(std::ranges::all_of(
+          times, [](const auto& count) { return count == 1; }));
+    }
+  });
+}
+
 TEST(Gemm, RoundsHalfAway) {
   ThreadPool pool(1);
   GemmScratch scratch;

@@ -204,11 +204,17 @@ int64_t Dynamic::rows_per_task(size_t parameter) const {
 
 void Dynamic::stage_rows(size_t parameter, const float* tensor, int64_t first,
                          int64_t count) const {
+  const Shape& shape = impl_->table[parameter].shape;
+  stage_block(parameter, tensor,
+              {first, count, 0, shape.size() == 1 ? 1 : shape[1]});
+}
+
+void Dynamic::stage_block(size_t parameter, const float* tensor,
+                          const Block& block) const {
   const model::ParameterSpec& spec = impl_->table[parameter];
-  const bool gain = spec.shape.size() == 1;
-  const int64_t columns = gain ? 1 : spec.shape[1];
-  const int64_t end = first + count;
-  int64_t row = first;
+  const int64_t width = spec.shape.size() == 1 ? 1 : spec.shape[1];
+  const int64_t end = block.first_row + block.rows;
+  int64_t row = block.first_row;
   while (row < end) {
     // The classifier's tensor is spread over tiles by rows.
     const bool tiled = !spec.uses.empty() && spec.uses[0].kernel == "cls_fwd";
@@ -222,14 +228,14 @@ void Dynamic::stage_rows(size_t parameter, const float* tensor, int64_t first,
       const size_t index =
           tiled ? static_cast<size_t>(tile)
                 : static_cast<size_t>(std::max<int64_t>(0, spec.layer));
-      SurfaceMatrix block = kernel->input(index, use.block);
-      const float* source = tensor + row * columns;
+      SurfaceMatrix to = kernel->input(index, use.block);
+      const float* source = tensor + row * width + block.first_column;
       if (use.transposed) {
-        block.data = block.at(0, row - tile_start);
-        write_transposed(block, source, columns, columns, stop - row);
+        to.data = to.at(block.first_column, row - tile_start);
+        write_transposed(to, source, width, block.columns, stop - row);
       } else {
-        block.data = block.at(row - tile_start, 0);
-        write_rows(block, source, columns, stop - row, columns);
+        to.data = to.at(row - tile_start, block.first_column);
+        write_rows(to, source, width, stop - row, block.columns);
       }
     }
     row = stop;

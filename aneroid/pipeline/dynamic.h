@@ -39,6 +39,8 @@ class Dynamic : public Pipeline {
   bool stages_rows() const override { return true; }
   void stage_rows(size_t parameter, const float* tensor, int64_t first,
                   int64_t count) const override;
+  void stage_block(size_t parameter, const float* tensor,
+                   const Block& block) const override;
   int64_t rows_per_task(size_t parameter) const override;
 
   Status forward(std::span<const int32_t> tokens, const float* embedding,

@@ -4,6 +4,7 @@
 // Thread-compatible, but for what stage_rows() says.
 #pragma once
 
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -95,6 +96,16 @@ class Pipeline {
   // stages_rows(). Safe to call from several threads for different rows.
   virtual void stage_rows(size_t parameter, const float* tensor, int64_t first,
                           int64_t count) const = 0;
+  // The same for a rectangle of a tensor that has rows of shape[1] elements (a
+  // gain: of one).
+  struct Block {
+    int64_t first_row = 0;
+    int64_t rows = 0;
+    int64_t first_column = 0;
+    int64_t columns = 0;
+  };
+  virtual void stage_block(size_t parameter, const float* tensor,
+                           const Block& block) const;
   // A good number of rows per task for who shares out an update.
   virtual int64_t rows_per_task(size_t parameter) const = 0;
 
@@ -122,5 +133,10 @@ class Pipeline {
   // Nothing when the device predicts none.
   virtual std::optional<PredictedStep> predicted() const = 0;
 };
+
+inline void Pipeline::stage_block(size_t /*parameter*/, const float* /*tensor*/,
+                                  const Block& /*block*/) const {
+  assert(!stages_rows());  // who stages rows stages blocks
+}
 
 }  // namespace aneroid::pipeline

@@ -1,7 +1,11 @@
 #include "aneroid/train/trainer.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <limits>
+#include <map>
+#include <mutex>
 
 #include <fmt/format.h>
 
@@ -64,10 +68,9 @@ Trainer::Trainer(std::unique_ptr<pipeline::Pipeline> pipeline,
       first_moments_(zeros_like(weights_)),
       second_moments_(zeros_like(weights_)),
       pipeline_(std::move(pipeline)),
-      gradients_(std::make_unique<Gradients>(
-          pool, config,
-          device.info().storage == DataType::kFp32 ? cpu::Accumulate::kDouble
-                                                   : cpu::Accumulate::kFloat)),
+      gradient_sums_(device.info().storage == DataType::kFp32
+                         ? cpu::Accumulate::kDouble
+                         : cpu::Accumulate::kFloat),
       loss_(std::make_unique<LossEvaluator>(pool, config.vocab_size)),
       embedding_(
           static_cast<size_t>(model::find_parameter(table_, "embed_tokens"))),
@@ -92,9 +95,22 @@ Status Trainer::stage() {
   return {};
 }
 
-Result<double> Trainer::micro_step(std::span<const int32_t> inputs,
-                                   std::span<const int32_t> targets, bool first,
-                                   telemetry::TimeTable& time) {
+bool Trainer::fuses(const data::Batch& batch) const {
+  return options_.fuse_optimizer && batch.size == 1 &&
+         pipeline_->stages_rows() && gradient_sums_ == cpu::Accumulate::kFloat;
+}
+
+Gradients& Trainer::stored_gradients() {
+  if (gradients_ == nullptr) {
+    gradients_ = std::make_unique<Gradients>(pool_, config_, gradient_sums_);
+  }
+  return *gradients_;
+}
+
+Result<double> Trainer::pass(
+    std::span<const int32_t> inputs, std::span<const int32_t> targets,
+    const std::function<pipeline::GradientSink()>& sink,
+    telemetry::TimeTable& time) {
   {
     const telemetry::TimeTable::Scope staging(time, "staging");
     ANEROID_TRY(stage());
@@ -104,16 +120,71 @@ Result<double> Trainer::micro_step(std::span<const int32_t> inputs,
                  loss_->run(*pipeline_, inputs, targets, embedding.data(),
                             loss_scale_.scale(), time));
   PartClock clock(time);
-  gradients_->begin(first);
-  const Status done = pipeline_->backward(
-      gradients_->sink(), &embedding_gradient_, clock.account());
-  clock.enter("weight_gradients");
-  if (!done) {
-    gradients_->abandon();
-    return tl::unexpected(done.error());
-  }
-  gradients_->finish(inputs, embedding_gradient_);
+  ANEROID_TRY(
+      pipeline_->backward(sink(), &embedding_gradient_, clock.account()));
   return loss;
+}
+
+Result<double> Trainer::micro_step(std::span<const int32_t> inputs,
+                                   std::span<const int32_t> targets, bool first,
+                                   telemetry::TimeTable& time) {
+  Gradients& gradients = stored_gradients();
+  const auto loss = pass(
+      inputs, targets,
+      [&] {
+        gradients.begin(first);
+        return gradients.sink();
+      },
+      time);
+  const telemetry::TimeTable::Scope waiting(time, "weight_gradients");
+  if (!loss) {
+    gradients.abandon();
+    return loss;
+  }
+  gradients.finish(inputs, embedding_gradient_);
+  return loss;
+}
+
+Result<double> Trainer::accumulate(const data::Batch& batch,
+                                   telemetry::TimeTable& time) {
+  const auto length = static_cast<size_t>(batch.sequence);
+  double sum = 0;
+  for (int64_t i = 0; i < batch.size; ++i) {
+    const size_t at = static_cast<size_t>(i) * length;
+    ANEROID_ASSIGN(
+        const double loss,
+        micro_step(std::span(batch.inputs).subspan(at, length),
+                   std::span(batch.targets).subspan(at, length), i == 0, time));
+    sum += loss / static_cast<double>(batch.size);
+  }
+  return sum;
+}
+
+Result<double> Trainer::defer(const data::Batch& batch,
+                              telemetry::TimeTable& time) {
+  if (deferred_ == nullptr) {
+    deferred_ = std::make_unique<DeferredGradients>(pool_, config_);
+  }
+  ANEROID_ASSIGN(const double loss,
+                 pass(
+                     batch.inputs, batch.targets,
+                     [&] { return deferred_->begin(); }, time));
+  const telemetry::TimeTable::Scope scope(time, "weight_gradients");
+  deferred_->finish(batch.inputs, embedding_gradient_);
+  return loss;
+}
+
+Result<bool> Trainer::judge(StepReport& report, double norm) {
+  report.grad_norm = norm;
+  report.skipped = !loss_scale_.update(!std::isfinite(norm));
+  ++step_;
+  if (report.skipped && loss_scale_.exhausted()) {
+    return diverged(report.step,
+                    fmt::format("gradients overflow even at loss scale {}: "
+                                "the weights hold extreme values",
+                                report.loss_scale));
+  }
+  return !report.skipped;
 }
 
 Result<StepReport> Trainer::step(const data::Batch& batch,
@@ -122,65 +193,71 @@ Result<StepReport> Trainer::step(const data::Batch& batch,
   report.step = step_ + 1;
   report.loss_scale = loss_scale_.scale();
   report.learning_rate = options_.schedule.at(step_);
-  const auto count = static_cast<double>(batch.size);
-  const auto length = static_cast<size_t>(batch.sequence);
-  for (int64_t i = 0; i < batch.size; ++i) {
-    const size_t at = static_cast<size_t>(i) * length;
-    ANEROID_ASSIGN(
-        const double loss,
-        micro_step(std::span(batch.inputs).subspan(at, length),
-                   std::span(batch.targets).subspan(at, length), i == 0, time));
-    report.loss += loss / count;
-  }
   report.tokens = batch.size * batch.sequence;
+  const bool fused = fuses(batch);
+  ANEROID_ASSIGN(report.loss,
+                 fused ? defer(batch, time) : accumulate(batch, time));
   if (!std::isfinite(report.loss)) {
     return diverged(report.step,
                     fmt::format("the loss is {}: lower --lr, or raise "
                                 "--warmup",
                                 report.loss));
   }
-  const telemetry::TimeTable::Scope optimizing(time, "optimizer");
-  const double undo = 1.0 / (report.loss_scale * count);
-  report.grad_norm = gradients_->norm() * undo;
-  report.skipped = !loss_scale_.update(!std::isfinite(report.grad_norm));
-  ++step_;
-  if (report.skipped) {
-    if (loss_scale_.exhausted()) {
-      return diverged(report.step,
-                      fmt::format("gradients overflow even at loss scale {}: "
-                                  "the weights hold extreme values",
-                                  report.loss_scale));
-    }
-    return report;
+  const telemetry::TimeTable::Scope optimizing(
+      time, fused ? "fused_optimizer" : "optimizer");
+  const double undo =
+      1.0 / (report.loss_scale * static_cast<double>(batch.size));
+  const bool clips = options_.clip_norm > 0;
+  double norm = 0;
+  if (!fused) {
+    norm = gradients_->norm() * undo;
+  } else if (!deferred_->finite()) {
+    norm = std::numeric_limits<double>::infinity();
+  } else if (clips) {
+    norm = deferred_->norm() * undo;
   }
+  ANEROID_ASSIGN(const bool updates, judge(report, norm));
+  if (!updates) return report;
   double scale = undo;
-  if (options_.clip_norm > 0) {
+  if (clips) {
     // As PyTorch's clip_grad_norm_ does it.
     scale *= std::min(1.0, options_.clip_norm / (report.grad_norm + 1e-6));
   }
   ++updates_;
-  update(report.learning_rate, scale);
+  const cpu::AdamW adamw = optimizer(report.learning_rate, scale);
+  if (fused) {
+    const double found = update_deferred(adamw) * undo;
+    if (!clips) report.grad_norm = found;
+  } else {
+    update_stored(adamw);
+  }
   return report;
 }
 
-void Trainer::update(double learning_rate, double gradient_scale) {
+cpu::AdamW Trainer::optimizer(double learning_rate,
+                              double gradient_scale) const {
   const auto t = static_cast<double>(updates_);
   cpu::AdamW adamw;
   adamw.lr = static_cast<float>(learning_rate);
   adamw.beta1 = static_cast<float>(options_.beta1);
   adamw.beta2 = static_cast<float>(options_.beta2);
   adamw.eps = static_cast<float>(options_.epsilon);
+  adamw.weight_decay = static_cast<float>(options_.weight_decay);
   adamw.bias_correction1 =
       static_cast<float>(1.0 - std::pow(options_.beta1, t));
   adamw.bias_correction2 =
       static_cast<float>(1.0 - std::pow(options_.beta2, t));
   adamw.grad_scale = static_cast<float>(gradient_scale);
+  return adamw;
+}
+
+void Trainer::update_stored(const cpu::AdamW& optimizer) {
   const bool rows_staged = pipeline_->stages_rows();
   const cpu::ThreadPool::Label label(
       pool_, rows_staged ? "adamw and staging" : "adamw");
   for (size_t p = 0; p < weights_.size(); ++p) {
-    adamw.weight_decay =
-        table_[p].decay ? static_cast<float>(options_.weight_decay) : 0.0F;
+    cpu::AdamW adamw = optimizer;
+    if (!table_[p].decay) adamw.weight_decay = 0.0F;
     const int64_t rows = weights_[p].shape[0];
     const int64_t width = static_cast<int64_t>(weights_[p].data.size()) / rows;
     const int64_t chunk = pipeline_->rows_per_task(p);
@@ -199,6 +276,40 @@ void Trainer::update(double learning_rate, double gradient_scale) {
     });
   }
   staged_ = rows_staged;
+}
+
+double Trainer::update_deferred(const cpu::AdamW& optimizer) {
+  // Pieces come from several threads in any order: their squares are put in
+  // order afterwards, for the same norm every time.
+  std::mutex mutex;
+  std::map<std::array<int64_t, 3>, double> squares;
+  deferred_->update([&](const DeferredGradients::Piece& piece) {
+    const size_t p = piece.parameter;
+    cpu::AdamW adamw = optimizer;
+    if (!table_[p].decay) adamw.weight_decay = 0.0F;
+    const int64_t width =
+        static_cast<int64_t>(weights_[p].data.size()) / weights_[p].shape[0];
+    double sum = 0;
+    for (int64_t r = 0; r < piece.rows; ++r) {
+      const auto at = static_cast<size_t>((piece.first_row + r) * width +
+                                          piece.first_column);
+      const float* const gradient = piece.values + r * piece.row_stride;
+      const auto count = static_cast<size_t>(piece.columns);
+      sum += cpu::sum_of_squares(gradient, count);
+      cpu::adamw_update(
+          weights_[p].data.data() + at, first_moments_[p].data.data() + at,
+          second_moments_[p].data.data() + at, gradient, count, adamw);
+    }
+    pipeline_->stage_block(
+        p, weights_[p].data.data(),
+        {piece.first_row, piece.rows, piece.first_column, piece.columns});
+    const std::lock_guard lock(mutex);
+    squares[{static_cast<int64_t>(p), piece.first_row, piece.first_column}] =
+        sum;
+  });
+  double total = 0;
+  for (const auto& [place, sum] : squares) total += sum;
+  return std::sqrt(total);
 }
 
 Result<double> Trainer::evaluate(const data::Batch& batch,

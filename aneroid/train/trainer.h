@@ -2,7 +2,8 @@
 //
 // Wall time goes to the parts engine_forward, engine_backward, surfaces (moving
 // data to and from the engine), loss, weight_gradients (waiting for them) and
-// optimizer (with staging).
+// optimizer (with staging); or, where gradients are not stored, fused_optimizer
+// (weight gradients, optimizer and staging).
 //
 // Knows a device only by its interface. Everything that decides the next step
 // is in TrainerState and the weights, so that a run resumed from a checkpoint
@@ -10,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -17,6 +19,7 @@
 #include <nlohmann/json.hpp>
 
 #include "aneroid/base/diagnostic.h"
+#include "aneroid/cpu/optimizer.h"
 #include "aneroid/cpu/thread_pool.h"
 #include "aneroid/data/loader.h"
 #include "aneroid/device/device.h"
@@ -24,6 +27,7 @@
 #include "aneroid/pipeline/create.h"
 #include "aneroid/pipeline/pipeline.h"
 #include "aneroid/telemetry/time_table.h"
+#include "aneroid/train/deferred.h"
 #include "aneroid/train/gradients.h"
 #include "aneroid/train/loss.h"
 #include "aneroid/train/schedule.h"
@@ -31,6 +35,11 @@
 namespace aneroid::train {
 
 struct TrainerOptions {
+  // Hand gradients to the optimizer piece by piece instead of storing them
+  // (see DeferredGradients), where one micro-step is an update and the pipeline
+  // stages rows. Saves the memory of all gradients and costs time, a little
+  // more when clipping.
+  bool fuse_optimizer = false;
   pipeline::Kind pipeline = pipeline::Kind::kDynamic;
   int64_t sequence = 256;
   LrSchedule schedule;
@@ -86,7 +95,8 @@ class Trainer {
   // finite or gradients overflow at the smallest loss scale.
   Result<StepReport> step(const data::Batch& batch, telemetry::TimeTable& time);
   // Forward and backward of one sequence, adding to the gradients; returns the
-  // mean loss. `first` starts a new sum. For tests and benchmarks.
+  // mean loss. `first` starts a new sum. For tests and benchmarks; gradients()
+  // are those of the last call.
   Result<double> micro_step(std::span<const int32_t> inputs,
                             std::span<const int32_t> targets, bool first,
                             telemetry::TimeTable& time);
@@ -112,7 +122,21 @@ class Trainer {
           const device::Device& device, cpu::ThreadPool& pool,
           const model::ModelConfig& config, model::Weights weights,
           const TrainerOptions& options);
-  void update(double learning_rate, double gradient_scale);
+  bool fuses(const data::Batch& batch) const;
+  Gradients& stored_gradients();
+  // Forward, and backward into `sink`; returns the mean loss.
+  Result<double> pass(std::span<const int32_t> inputs,
+                      std::span<const int32_t> targets,
+                      const std::function<pipeline::GradientSink()>& sink,
+                      telemetry::TimeTable& time);
+  Result<double> accumulate(const data::Batch& batch,
+                            telemetry::TimeTable& time);
+  Result<double> defer(const data::Batch& batch, telemetry::TimeTable& time);
+  // Fills in norm and skip; false when there is no update to make.
+  Result<bool> judge(StepReport& report, double norm);
+  cpu::AdamW optimizer(double learning_rate, double gradient_scale) const;
+  void update_stored(const cpu::AdamW& optimizer);
+  double update_deferred(const cpu::AdamW& optimizer);
 
   cpu::ThreadPool& pool_;
   model::ModelConfig config_;
@@ -122,7 +146,9 @@ class Trainer {
   model::Weights first_moments_;
   model::Weights second_moments_;
   std::unique_ptr<pipeline::Pipeline> pipeline_;
-  std::unique_ptr<Gradients> gradients_;
+  cpu::Accumulate gradient_sums_;
+  std::unique_ptr<Gradients> gradients_;  // made when first needed
+  std::unique_ptr<DeferredGradients> deferred_;
   std::vector<float> embedding_gradient_;
   std::unique_ptr<LossEvaluator> loss_;
   size_t embedding_;  // row of the table

@@ -35,6 +35,8 @@ struct BenchOptions {
   uint64_t seed = 42;
   bool json = false;
   std::string trace;
+  double clip = 1.0;
+  bool fuse = false;
   DeviceFlags device;
 };
 
@@ -108,6 +110,8 @@ Result<int> run_step(const BenchOptions& options) {
   const telemetry::Timer compile;
   train::TrainerOptions trainer_options;
   trainer_options.sequence = options.sequence;
+  trainer_options.clip_norm = options.clip;
+  trainer_options.fuse_optimizer = options.fuse;
   ANEROID_ASSIGN(auto trainer,
                  train::Trainer::create(*opened.device, *opened.pool, config,
                                         model::initialise(config, options.seed),
@@ -126,6 +130,7 @@ Result<int> run_step(const BenchOptions& options) {
   Progress progress(
       {"measuring", "steps", static_cast<uint64_t>(options.steps) + 1});
   double loss = 0;
+  bool fused = false;
   cpu::Trace trace(opened.pool->threads());
   std::vector<TracePart> trace_parts;
   if (!options.trace.empty()) {
@@ -149,11 +154,13 @@ Result<int> run_step(const BenchOptions& options) {
     }
     double sum = 0;
     double update = 0;
+    fused = false;
     for (const auto& [name, ms] : lap.parts) {
       if (!parts.contains(name)) order.push_back(name);
       parts[name].push_back(ms);
       sum += ms;
-      if (name == "optimizer") update = ms;
+      if (name == "optimizer" || name == "fused_optimizer") update = ms;
+      fused = fused || name == "fused_optimizer";
     }
     walls.push_back(wall_ms);
     updates.push_back(update);
@@ -171,6 +178,8 @@ Result<int> run_step(const BenchOptions& options) {
     nlohmann::ordered_json json = conditions(options, opened, config);
     json["steps"] = walls.size();
     json["first_loss"] = loss;
+    // With a fused optimizer the weight gradients are part of the update.
+    json["fused_optimizer"] = fused;
     json["start_ms"] = start_ms;
     json["microstep_ms"] = median(micro_steps);
     json["microstep_min_ms"] = least(micro_steps);
@@ -209,7 +218,8 @@ Result<int> run_step(const BenchOptions& options) {
                fmt::format("{:.2f}", least(parts[name])),
                fmt::format("{:.1f} %", 100 * ms / total), bar(ms / total, 24)});
   }
-  table.add({"micro-step", fmt::format("{:.2f}", median(micro_steps)),
+  table.add({fused ? "without update" : "micro-step",
+             fmt::format("{:.2f}", median(micro_steps)),
              fmt::format("{:.2f}", least(micro_steps)), "", ""});
   table.add({"step", fmt::format("{:.2f}", total),
              fmt::format("{:.2f}", least(walls)), "100.0 %", ""});
@@ -350,6 +360,13 @@ void add_suite(CLI::App& command, Action& chosen, const char* name,
   CLI::App* suite = command.add_subcommand(name, summary);
   const auto options = bind(*suite, chosen, run);
   if (run == run_step) {
+    suite->add_option("--clip", options->clip, "global gradient norm; 0: none")
+        ->type_name("NORM")
+        ->check(CLI::NonNegativeNumber)
+        ->capture_default_str();
+    suite->add_flag("--fuse-optimizer", options->fuse,
+                    "hand gradients to the optimizer piece by piece instead of "
+                    "storing them: less memory, more time");
     suite
         ->add_option("--trace", options->trace,
                      "a timeline of the last step, every operation per thread, "

@@ -183,6 +183,72 @@ TEST(WholeModel, ThreadsDoNotChangeTheLosses) {
   EXPECT_LT(losses[0].back(), losses[0].front());
 }
 
+// tied embeddings, clipping
+class FusedOptimizer : public testing::TestWithParam<std::tuple<bool, bool>> {};
+
+TEST_P(FusedOptimizer, MakesTheUpdatesOfStoredGradients) {
+  const auto [tied, clip] = GetParam();
+  const auto config = tiny_config(tied);
+  const auto weights = lively_weights(config);
+  const Sample s = sample(33, config.vocab_size);
+  const data::Batch batch{1, 33, s.inputs, s.targets};
+  cpu::ThreadPool pool(3);
+  auto device = runtime::open_device("emulator", {}, pool).value();
+  train::TrainerOptions options;
+  options.sequence = 33;
+  options.schedule.peak = 1e-2;
+  options.clip_norm = clip ? 0.3 : 0.0;
+  auto stored = make_trainer(*device, pool, config, weights, options);
+  options.fuse_optimizer = true;
+  auto fused = make_trainer(*device, pool, config, weights, options);
+  telemetry::TimeTable time;
+  for (int i = 0; i < 4; ++i) {
+    const auto want = stored->step(batch, time);
+    const auto got = fused->step(batch, time);
+    ASSERT_TRUE(want && got);
+    EXPECT_NEAR(got->loss, want->loss, 1e-5 * want->loss) << "step " << i;
+    EXPECT_NEAR(got->grad_norm, want->grad_norm, 1e-4 * want->grad_norm);
+    EXPECT_GT(want->grad_norm, 0.3) << "clipping must matter here";
+    EXPECT_FALSE(got->skipped);
+  }
+  double worst = 0;
+  for (size_t p = 0; p < weights.size(); ++p) {
+    for (size_t i = 0; i < weights[p].data.size(); ++i) {
+      worst = std::max(worst, std::fabs(double{stored->weights()[p].data[i]} -
+                                        fused->weights()[p].data[i]));
+    }
+    EXPECT_NE(fused->weights()[p].data, weights[p].data) << weights[p].name;
+  }
+  // Adam divides tiny gradients by tiny roots: a step of 1e-2 may differ by
+  // some of its parts in ten thousand.
+  EXPECT_LT(worst, 2e-4);
+}
+
+TEST_P(FusedOptimizer, SkipsAnUpdateAfterAnOverflow) {
+  const auto [tied, clip] = GetParam();
+  const auto config = tiny_config(tied);
+  const auto weights = lively_weights(config);
+  const Sample s = sample(33, config.vocab_size);
+  cpu::ThreadPool pool(2);
+  auto device = runtime::open_device("emulator", {}, pool).value();
+  train::TrainerOptions options;
+  options.sequence = 33;
+  options.clip_norm = clip ? 1.0 : 0.0;
+  options.loss_scale = 1e9;
+  options.fuse_optimizer = true;
+  auto trainer = make_trainer(*device, pool, config, weights, options);
+  telemetry::TimeTable time;
+  const auto report = trainer->step({1, 33, s.inputs, s.targets}, time);
+  ASSERT_TRUE(report);
+  EXPECT_TRUE(report->skipped);
+  EXPECT_LT(trainer->loss_scale(), 1e9);
+  for (size_t p = 0; p < weights.size(); ++p) {
+    EXPECT_EQ(trainer->weights()[p].data, weights[p].data) << weights[p].name;
+  }
+}
+INSTANTIATE_TEST_SUITE_P(All, FusedOptimizer,
+                         testing::Combine(testing::Bool(), testing::Bool()));
+
 TEST(WholeModel, AccumulationIsTheMeanOfItsParts) {
   const auto config = tiny_config();
   const auto weights = lively_weights(config);
