@@ -15,10 +15,10 @@
 #include <benchmark/benchmark.h>
 
 #include "aneroid/base/half.h"
+#include "aneroid/cpu/fma_ceiling.h"
 #include "aneroid/cpu/gemm.h"
 #include "aneroid/cpu/thread_pool.h"
 #include "aneroid/numerics/matrix.h"
-#include "bench/fma_ceiling.h"
 
 namespace aneroid::bench {
 namespace {
@@ -112,18 +112,18 @@ void run(benchmark::State& state, const Product& product, int threads,
   for (auto _ : state) {
     if (since_probe > 0.02) {
       state.PauseTiming();
-      ceiling = std::max(ceiling, fma_ceiling(pool));
+      ceiling = std::max(ceiling, cpu::fma_ceiling(pool));
       since_probe = 0;
       state.ResumeTiming();
     }
-    const double start = own_seconds(threads);
+    const double start = cpu::own_seconds(threads);
     if (arithmetic == Arithmetic::kExact) {
       used = numerics::matrix_product(pool, exact_scratch, product.shape, ma,
                                       mb, mc, batch);
     } else {
       cpu::gemm(pool, scratch, product.shape, ma, mb, mc, options, batch);
     }
-    const double seconds = own_seconds(threads) - start;
+    const double seconds = cpu::own_seconds(threads) - start;
     since_probe += seconds;
     rates.push_back(operations / seconds);
   }

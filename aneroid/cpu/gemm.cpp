@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <limits>
 #include <memory>
 #include <new>
 #include <utility>
@@ -16,6 +17,8 @@ constexpr int64_t kInlineProducts = 400'000;
 // Tiles per thread that even out threads of different speeds.
 constexpr int64_t kTilesPerThread = 6;
 constexpr int64_t kMinTileRows = 24;
+// What a tile costs besides its rows, in rows: packing, and reading B again.
+constexpr int64_t kTileOverhead = 4;
 constexpr int64_t kMinTileCols = 64;
 // Rows of a piece for a sink: it should leave room in an L2 cache for what the
 // sink works on.
@@ -93,11 +96,19 @@ void choose_tiles(GemmPlan& plan, int threads) {
     return;
   }
   plan.tile_cols = even_cols(n, kMaxTileCols, panel);
-  const int64_t row_tiles =
-      ceil_div(wanted, plan.batch.count * ceil_div(n, plan.tile_cols));
-  plan.tile_rows =
-      std::clamp(round_up(ceil_div(m, row_tiles), plan.geometry.rows),
-                 kMinTileRows, kMaxTileRows);
+  if (threads == 1) return;
+  // The height with which threads of equal speed would be done first.
+  const int64_t columns = plan.batch.count * ceil_div(n, plan.tile_cols);
+  int64_t shortest = std::numeric_limits<int64_t>::max();
+  const int64_t step = plan.geometry.rows;
+  for (int64_t rows = kMaxTileRows; rows >= kMinTileRows; rows -= step) {
+    const int64_t tiles = columns * ceil_div(m, rows);
+    const int64_t time = ceil_div(tiles, threads) * (rows + kTileOverhead);
+    if (time < shortest) {
+      shortest = time;
+      plan.tile_rows = rows;
+    }
+  }
 }
 
 // Calls f with the plans of the rounds, in order.

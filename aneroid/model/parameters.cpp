@@ -1,7 +1,10 @@
 #include "aneroid/model/parameters.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
+#include <system_error>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -188,22 +191,44 @@ int64_t parameter_count(const ModelConfig& c) {
 }
 
 Weights initialise(const ModelConfig& config, uint64_t seed) {
-  Weights weights;
-  for (ParameterSpec& spec : parameter_table(config)) {
-    Tensor tensor{std::move(spec.name), std::move(spec.shape), {}};
-    const auto count =
-        static_cast<size_t>(element_count(tensor.shape).value_or(0));
-    if (spec.init == Init::kOnes) {
-      tensor.data.assign(count, 1.0F);
-    } else {
+  const std::vector<ParameterSpec> table = parameter_table(config);
+  Weights weights(table.size());
+  // Every tensor has a stream of its own, so that they can be drawn side by
+  // side. The largest, the embedding, comes first in the table.
+  std::atomic<size_t> next = 0;
+  const auto draw = [&] {
+    for (size_t i = next++; i < table.size(); i = next++) {
+      const ParameterSpec& spec = table[i];
+      Tensor& tensor = weights[i];
+      tensor.name = spec.name;
+      tensor.shape = spec.shape;
+      const auto count =
+          static_cast<size_t>(element_count(spec.shape).value_or(0));
+      if (spec.init == Init::kOnes) {
+        tensor.data.assign(count, 1.0F);
+        continue;
+      }
       tensor.data.resize(count);
       Random random(stream_seed(seed, tensor.name));
       for (float& value : tensor.data) {
         value = static_cast<float>(spec.init_std * random.normal());
       }
     }
-    weights.push_back(std::move(tensor));
+  };
+  constexpr int64_t kWorthThreads = int64_t{1} << 20;  // parameters
+  std::vector<std::thread> helpers;
+  if (parameter_count(config) >= kWorthThreads) {
+    const size_t cores = std::max(1U, std::thread::hardware_concurrency());
+    try {
+      while (helpers.size() + 1 < std::min<size_t>(cores, 16)) {
+        helpers.emplace_back(draw);
+      }
+    } catch (const std::system_error&) {
+      // Fewer threads do: this one draws what is left.
+    }
   }
+  draw();
+  for (std::thread& helper : helpers) helper.join();
   return weights;
 }
 

@@ -8,11 +8,14 @@
 #include <nlohmann/json.hpp>
 
 #include "aneroid/base/random.h"
+#include "aneroid/cpu/fma_ceiling.h"
 #include "aneroid/kernels/pipeline.h"
+#include "aneroid/kernels/products.h"
 #include "aneroid/mil/text.h"
 #include "aneroid/telemetry/time_table.h"
 #include "aneroid/train/trainer.h"
 #include "apps/aneroid/bench_products_command.h"
+#include "apps/aneroid/bench_speed_command.h"
 #include "apps/aneroid/bench_timing_command.h"
 #include "apps/aneroid/commands.h"
 #include "apps/aneroid/device_options.h"
@@ -123,6 +126,11 @@ Result<int> run_step(const BenchOptions& options) {
   std::vector<double> walls;
   std::vector<double> micro_steps;
   std::vector<double> updates;
+  // GFLOP/s of multiply-adds in registers around each step, and what part of
+  // it the micro-step reached, in percent.
+  std::vector<double> ceilings;
+  std::vector<double> shares;
+  const double flops = kernels::training_flops(config, options.sequence);
   std::vector<double> gaps;  // wall time that no part accounts for
   std::map<std::string, std::vector<double>> parts;
   std::vector<std::string> order;
@@ -143,10 +151,14 @@ Result<int> run_step(const BenchOptions& options) {
     time.lap();
     trace.clear();  // the last step stays
     trace_parts.clear();
+    const double ceiling_before = cpu::fma_ceiling(*opened.pool);
+    time.lap();
     const telemetry::Timer wall;
     ANEROID_ASSIGN(const auto report, trainer->step(batch, time));
     const double wall_ms = wall.milliseconds();
     const auto lap = time.lap();
+    const double ceiling =
+        (ceiling_before + cpu::fma_ceiling(*opened.pool)) / 2;
     progress.update(static_cast<uint64_t>(step) + 1);
     if (step == 0) {  // warms caches and the allocator
       loss = report.loss;
@@ -163,6 +175,8 @@ Result<int> run_step(const BenchOptions& options) {
       fused = fused || name == "fused_optimizer";
     }
     walls.push_back(wall_ms);
+    ceilings.push_back(ceiling);
+    shares.push_back(flops / ((wall_ms - update) * 1e6) / ceiling * 100);
     updates.push_back(update);
     micro_steps.push_back(wall_ms - update);
     gaps.push_back(100 * std::abs(wall_ms - sum) / wall_ms);
@@ -185,6 +199,15 @@ Result<int> run_step(const BenchOptions& options) {
     json["microstep_min_ms"] = least(micro_steps);
     json["update_ms"] = median(updates);
     json["update_min_ms"] = least(updates);
+    json["gflop_per_microstep"] = flops / 1e9;
+    json["ceiling_gflop_per_s"] = median(ceilings);
+    json["ceiling_best_gflop_per_s"] =
+        *std::max_element(ceilings.begin(), ceilings.end());
+    if (!fused) {
+      json["microstep_percent_of_ceiling"] = median(shares);
+      json["microstep_best_percent_of_ceiling"] =
+          *std::max_element(shares.begin(), shares.end());
+    }
     json["step_ms"] = median(walls);
     json["step_min_ms"] = least(walls);
     json["parts_ms"] = nlohmann::ordered_json::object();
@@ -224,6 +247,14 @@ Result<int> run_step(const BenchOptions& options) {
   table.add({"step", fmt::format("{:.2f}", total),
              fmt::format("{:.2f}", least(walls)), "100.0 %", ""});
   print("{}\n", table.to_string());
+  if (!fused) {
+    print(
+        "micro-step: {:.1f} GFLOP at {:.0f} % of the multiply-add ceiling "
+        "measured around it ({:.0f} % at best); the ceiling was {:.0f} "
+        "GFLOP/s\n",
+        flops / 1e9, median(shares),
+        *std::max_element(shares.begin(), shares.end()), median(ceilings));
+  }
   print(
       "first loss {:.4f}; start-up {}; peak memory {}; the parts sum to the "
       "wall time within {:.2f} %\n",
@@ -406,6 +437,8 @@ void setup_bench(CLI::App& command, Action& chosen) {
             "Compiles and runs the eight programs one by one.",
             "  aneroid bench kernels --model stories110m\n", run_kernels);
   static constexpr Command kOthers[] = {
+      {"Speed", "ceiling", "What this computer could do", setup_bench_ceiling},
+      {"Speed", "gemm", "Every matrix product of a step", setup_bench_gemm},
       {"Arithmetic", "products", "Products that the engine would drop",
        setup_bench_products},
       {"Predictions", "timing",

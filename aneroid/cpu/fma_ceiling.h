@@ -4,7 +4,7 @@
 
 #include "aneroid/cpu/thread_pool.h"
 
-namespace aneroid::bench {
+namespace aneroid::cpu {
 
 // A clock for comparing with the ceiling. For one thread it is the CPU time of
 // the process, which stands still while others use our core; for several it is
@@ -14,6 +14,6 @@ double own_seconds(int threads);
 // fp32 fused multiply-adds on registers, on all threads of the pool, with the
 // widest vectors the library uses: GFLOP/s by the CPU time of each thread, over
 // about 2 ms.
-double fma_ceiling(cpu::ThreadPool& pool);
+double fma_ceiling(ThreadPool& pool);
 
-}  // namespace aneroid::bench
+}  // namespace aneroid::cpu

@@ -1,10 +1,10 @@
-#include "bench/fma_ceiling.h"
+#include "aneroid/cpu/fma_ceiling.h"
 
 #include "aneroid/cpu/simd_targets.h"
 
 // clang-format off
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "bench/fma_ceiling.cpp"
+#define HWY_TARGET_INCLUDE "aneroid/cpu/fma_ceiling.cpp"
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 // clang-format on
@@ -14,7 +14,7 @@
 #include <vector>
 
 HWY_BEFORE_NAMESPACE();
-namespace aneroid::bench {
+namespace aneroid::cpu {
 namespace HWY_NAMESPACE {
 namespace {
 
@@ -49,11 +49,11 @@ double multiply_add(int64_t rounds, float* result) {
 
 }  // namespace
 }  // namespace HWY_NAMESPACE
-}  // namespace aneroid::bench
+}  // namespace aneroid::cpu
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-namespace aneroid::bench {
+namespace aneroid::cpu {
 
 HWY_EXPORT(multiply_add);
 
@@ -70,7 +70,7 @@ double own_seconds(int threads) {
   return seconds_of(threads == 1 ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC);
 }
 
-double fma_ceiling(cpu::ThreadPool& pool) {
+double fma_ceiling(ThreadPool& pool) {
   constexpr int64_t kRounds = 100'000;
   constexpr int kTasksPerThread = 4;
   const int64_t tasks = kTasksPerThread * pool.threads();
@@ -90,5 +90,5 @@ double fma_ceiling(cpu::ThreadPool& pool) {
   return sum / kTasksPerThread * 1e-9;
 }
 
-}  // namespace aneroid::bench
+}  // namespace aneroid::cpu
 #endif  // HWY_ONCE
