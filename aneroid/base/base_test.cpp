@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <filesystem>
@@ -12,6 +13,7 @@
 #include "aneroid/base/file.h"
 #include "aneroid/base/half.h"
 #include "aneroid/base/random.h"
+#include "aneroid/base/zeroed_memory.h"
 
 namespace aneroid {
 namespace {
@@ -138,6 +140,25 @@ TEST_F(FileTest, SecondLockIsRefusedUntilTheFirstIsGone) {
     EXPECT_EQ(second.error().label, "run.locked");
   }
   EXPECT_TRUE(FolderLock::acquire(folder_));
+}
+
+TEST(ZeroedMemory, IsZeroAndMoves) {
+  ZeroedMemory none;
+  EXPECT_EQ(none.data(), nullptr);
+  EXPECT_TRUE(none.as<float>().empty());
+  ZeroedMemory memory((size_t{8} << 20) + 12);
+  ASSERT_NE(memory.data(), nullptr);
+  ASSERT_EQ(memory.as<float>().size(), (size_t{2} << 20) + 3);
+  EXPECT_TRUE(std::ranges::all_of(memory.as<float>(),
+                                  [](float value) { return value == 0.0F; }));
+  memory.as<float>().back() = 7.0F;
+  ZeroedMemory moved(std::move(memory));
+  EXPECT_EQ(memory.data(), nullptr);  // NOLINT(bugprone-use-after-move)
+  EXPECT_EQ(moved.as<float>().back(), 7.0F);
+  none = std::move(moved);
+  EXPECT_EQ(none.as<float>().back(), 7.0F);
+  // More than any address space holds.
+  EXPECT_EQ(ZeroedMemory(SIZE_MAX / 2).data(), nullptr);
 }
 
 TEST(Utf8, FindsTheFirstBadSequence) {

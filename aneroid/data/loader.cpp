@@ -126,6 +126,10 @@ void DataLoader::next(Batch& batch) {
     shard_->read(range_.first + start, part(batch.inputs));
     shard_->read(range_.first + start + 1, part(batch.targets));
   }
+  if (options_.renamed == nullptr) return;
+  for (std::vector<int32_t>* ids : {&batch.inputs, &batch.targets}) {
+    for (int32_t& id : *ids) id = (*options_.renamed)[static_cast<size_t>(id)];
+  }
 }
 
 json DataLoader::identity() const {

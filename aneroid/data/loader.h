@@ -31,6 +31,8 @@ struct LoaderOptions {
   int64_t sequence = 256;
   Order order = Order::kRandom;
   uint64_t seed = 0;  // of kRandom
+  // What each id of the shard is called in batches; null: as it is.
+  std::shared_ptr<const std::vector<int32_t>> renamed = nullptr;
 };
 
 // The last part of a shard, held out. `fraction` of the tokens, in [0, 1); no

@@ -80,6 +80,16 @@ class Executable {
   // must check: after an error the outputs hold old data.
   virtual Status run(std::span<Surface* const> inputs,
                      std::span<Surface* const> outputs) = 0;
+  // Unloads, replaces all weight files and loads again, without compiling: for
+  // devices whose info says can_reload_weights. Errors (device): "C082" where
+  // weights are those of the moment of compilation; files that do not fit.
+  virtual Status reload(const WeightMap& weights) {
+    (void)weights;
+    return device_error("C082", name(),
+                        "this device bakes weights when it compiles and cannot "
+                        "replace them: compile again, or pass weights as "
+                        "inputs (--pipeline dynamic)");
+  }
   // Null on a chip, whose time can be measured, and where nothing is known.
   virtual const PredictedTime* predicted() const { return nullptr; }
 };

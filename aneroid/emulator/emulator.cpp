@@ -38,27 +38,37 @@ target::CheckOptions rules_of(const EmulatorOptions& options) {
 
 class EmulatedExecutable final : public device::Executable {
  public:
-  EmulatedExecutable(std::string name, device::Signature signature, Plan plan,
-                     target::Chip chip,
+  EmulatedExecutable(std::string name, mil::Program program,
+                     device::Signature signature, Plan plan, target::Chip chip,
                      std::optional<device::PredictedTime> predicted,
                      const EmulatorOptions& options)
       : name_(std::move(name)),
+        program_(std::move(program)),
         signature_(std::move(signature)),
         plan_(std::move(plan)),
         chip_(chip),
         predicted_(std::move(predicted)),
-        options_(options),
-        memory_(make_run_memory(plan_, options.pool->threads())) {
-    if (options.observe_products) {
-      memory_.observe_products = [this](const numerics::ProductCount& count) {
-        options_.observe_products(name_, count);
-      };
-    }
+        options_(options) {
+    prepare_memory();
   }
 
   const std::string& name() const override { return name_; }
   const device::Signature& signature() const override { return signature_; }
   const Plan& plan() const { return plan_; }
+
+  Status reload(const device::WeightMap& weights) override {
+    if (!options_.allow_reload) {
+      // On a chip that freezes weights nothing fails and nothing changes.
+      if (options_.faithful_silent) return {};
+      return device::Executable::reload(weights);
+    }
+    ANEROID_ASSIGN(plan_,
+                   make_plan(program_, signature_, weights, options_.numerics));
+    plan_.name = name_;
+    prepare_memory();
+    return {};
+  }
+
   const device::PredictedTime* predicted() const override {
     return predicted_ ? &*predicted_ : nullptr;
   }
@@ -91,6 +101,15 @@ class EmulatedExecutable final : public device::Executable {
   }
 
  private:
+  void prepare_memory() {
+    memory_ = make_run_memory(plan_, options_.pool->threads());
+    if (options_.observe_products) {
+      memory_.observe_products = [this](const numerics::ProductCount& count) {
+        options_.observe_products(name_, count);
+      };
+    }
+  }
+
   bool gives_zeros(const target::SurfaceSizes& sizes,
                    const target::CheckOptions& rules) const {
     const auto findings =
@@ -134,6 +153,7 @@ class EmulatedExecutable final : public device::Executable {
   }
 
   std::string name_;
+  mil::Program program_;
   device::Signature signature_;
   Plan plan_;
   target::Chip chip_;
@@ -150,6 +170,7 @@ class Emulator final : public device::Device {
     info_.numerics = name(options.numerics);
     info_.storage = options.numerics == Numerics::kReference ? DataType::kFp32
                                                              : DataType::kFp16;
+    info_.can_reload_weights = options.allow_reload;
     info_.compile_budget = options.compile_budget;
   }
 
@@ -186,8 +207,8 @@ class Emulator final : public device::Device {
     plan.name = source.name;
     ++compiled_;
     return std::make_unique<EmulatedExecutable>(
-        source.name, std::move(signature), std::move(plan), chip,
-        std::move(predicted), options_);
+        source.name, std::move(program), std::move(signature), std::move(plan),
+        chip, std::move(predicted), options_);
   }
 
   Result<std::unique_ptr<device::Surface>> allocate(DataType dtype,

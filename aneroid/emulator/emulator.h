@@ -28,6 +28,9 @@ struct EmulatorOptions {
   // Where the chip silently gives wrong numbers: give those, where they are
   // documented, instead of refusing.
   bool faithful_silent = false;
+  // Imitate a device whose loaded programs take new weight files, as one
+  // source reports; the catalogue says they are frozen (rule C082).
+  bool allow_reload = false;
   ProductObserver observe_products = nullptr;  // counting costs time
   // Not owned; must outlive the device and its executables. The trainer
   // shares it, so that background work fills idle cores.

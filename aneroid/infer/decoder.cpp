@@ -1,46 +1,16 @@
 #include "aneroid/infer/decoder.h"
 
-#include <algorithm>
 #include <cassert>
-#include <cmath>
 
 namespace aneroid::infer {
-namespace {
-
-void rms_norm(std::span<const float> x, std::span<const float> gain,
-              double epsilon, std::span<float> result) {
-  double sum = 0;
-  for (const float value : x) sum += double{value} * value;
-  const auto r = static_cast<float>(
-      1.0 / std::sqrt(sum / static_cast<double>(x.size()) + epsilon));
-  for (size_t i = 0; i < x.size(); ++i) result[i] = x[i] * r * gain[i];
-}
-
-// Interleaved pairs (2i, 2i + 1) of every head.
-void rotate(float* heads, int64_t count, int64_t head_dim, double theta,
-            int64_t position) {
-  for (int64_t i = 0; i < head_dim; i += 2) {
-    const double angle = static_cast<double>(position) *
-                         std::pow(theta, -static_cast<double>(i) /
-                                             static_cast<double>(head_dim));
-    const auto c = static_cast<float>(std::cos(angle));
-    const auto s = static_cast<float>(std::sin(angle));
-    for (int64_t h = 0; h < count; ++h) {
-      float* pair = heads + h * head_dim + i;
-      const float even = pair[0];
-      const float odd = pair[1];
-      pair[0] = even * c - odd * s;
-      pair[1] = even * s + odd * c;
-    }
-  }
-}
-
-}  // namespace
 
 Decoder::Decoder(cpu::ThreadPool& pool, const model::ModelConfig& config,
-                 const model::Weights& weights, cpu::Storage storage,
+                 const model::Weights& weights, cpu::GemvStorage storage,
                  int64_t context)
-    : pool_(pool), config_(config), context_(context) {
+    : pool_(pool),
+      config_(config),
+      context_(context),
+      rotation_(context, config.head_dim, config.rope_theta) {
   const auto table = model::parameter_table(config);
   const auto tensor = [&](std::string_view role,
                           int64_t layer) -> const model::Tensor& {
@@ -63,7 +33,11 @@ Decoder::Decoder(cpu::ThreadPool& pool, const model::ModelConfig& config,
   }
   final_gain_ = tensor("norm", -1).data;
   embedding_ = matrix("embed_tokens", -1);
-  if (!config.tie_word_embeddings) head_ = matrix("lm_head", -1);
+  if (!config.tie_word_embeddings) {
+    weight_bytes_ -=
+        embedding_.bytes() - embedding_.bytes() / config.vocab_size;
+    head_ = matrix("lm_head", -1);
+  }
 
   const auto size = [](int64_t n) { return static_cast<size_t>(n); };
   const int64_t cache =
@@ -88,72 +62,53 @@ float* Decoder::values(int64_t layer) {
   return value_cache_.data() + layer * context_ * config_.key_value_dim();
 }
 
-void Decoder::attend(int64_t layer) {
-  const int64_t head_dim = config_.head_dim;
+void Decoder::add_attention(int64_t l) {
+  const Layer& layer = layers_[static_cast<size_t>(l)];
   const int64_t stride = config_.key_value_dim();
-  const auto scale =
-      static_cast<float>(1.0 / std::sqrt(static_cast<double>(head_dim)));
-  const float* keys_of = keys(layer);
-  const float* values_of = values(layer);
-  pool_.run(config_.num_attention_heads, [&](int64_t h, int) {
+  float* k = keys(l) + position_ * stride;
+  float* v = values(l) + position_ * stride;
+  rms_norm(x_, layer.input_gain, config_.rms_norm_eps, normed_);
+  multiply({{&layer.q, normed_.data(), q_.data()},
+            {&layer.k, normed_.data(), k},
+            {&layer.v, normed_.data(), v}});
+  rotation_.apply(position_, q_);
+  rotation_.apply(position_, {k, static_cast<size_t>(stride)});
+  // Captures no more than a std::function holds without allocating.
+  pool_.run(config_.num_attention_heads, [this, l](int64_t h, int) {
     // Query head h shares key/value head h / group.
-    const int64_t column = h / config_.group_size() * head_dim;
-    const float* q = q_.data() + h * head_dim;
-    float* scores = scores_.data() + h * context_;
-    float largest = -INFINITY;
-    for (int64_t t = 0; t <= position_; ++t) {
-      scores[t] = cpu::dot(q, keys_of + t * stride + column, head_dim) * scale;
-      largest = std::max(largest, scores[t]);
-    }
-    double sum = 0;
-    for (int64_t t = 0; t <= position_; ++t) {
-      scores[t] = std::exp(scores[t] - largest);
-      sum += scores[t];
-    }
-    float* a = a_.data() + h * head_dim;
-    std::fill_n(a, head_dim, 0.0F);
-    const auto inverse = static_cast<float>(1.0 / sum);
-    for (int64_t t = 0; t <= position_; ++t) {
-      const float p = scores[t] * inverse;
-      const float* v = values_of + t * stride + column;
-      for (int64_t i = 0; i < head_dim; ++i) a[i] += p * v[i];
-    }
+    const int64_t row = config_.key_value_dim();
+    const int64_t column = h / config_.group_size() * config_.head_dim;
+    const auto head_dim = static_cast<size_t>(config_.head_dim);
+    const auto at = static_cast<size_t>(h) * head_dim;
+    attend(std::span(q_).subspan(at, head_dim), {keys(l) + column, row},
+           {values(l) + column, row}, position_ + 1,
+           scores_.data() + h * context_, std::span(a_).subspan(at, head_dim));
   });
+  multiply({{&layer.o, a_.data(), normed_.data()}});
+  add(normed_, x_);
+}
+
+void Decoder::add_feed_forward(int64_t l) {
+  const Layer& layer = layers_[static_cast<size_t>(l)];
+  rms_norm(x_, layer.post_gain, config_.rms_norm_eps, normed_);
+  multiply({{&layer.gate, normed_.data(), h1_.data()},
+            {&layer.up, normed_.data(), h3_.data()}});
+  swiglu(h3_, h1_);
+  multiply({{&layer.down, h1_.data(), normed_.data()}});
+  add(normed_, x_);
 }
 
 std::span<const float> Decoder::step(int32_t token) {
   assert(position_ < context_);
-  const double epsilon = config_.rms_norm_eps;
-  const int64_t kv_row = position_ * config_.key_value_dim();
   embedding_.row(token, x_.data());
   for (int64_t l = 0; l < config_.num_hidden_layers; ++l) {
-    const Layer& layer = layers_[static_cast<size_t>(l)];
-    float* k = keys(l) + kv_row;
-    float* v = values(l) + kv_row;
-    rms_norm(x_, layer.input_gain, epsilon, normed_);
-    layer.q.multiply(pool_, normed_.data(), q_.data());
-    layer.k.multiply(pool_, normed_.data(), k);
-    layer.v.multiply(pool_, normed_.data(), v);
-    rotate(q_.data(), config_.num_attention_heads, config_.head_dim,
-           config_.rope_theta, position_);
-    rotate(k, config_.num_key_value_heads, config_.head_dim, config_.rope_theta,
-           position_);
-    attend(l);
-    layer.o.multiply(pool_, a_.data(), normed_.data());
-    for (size_t i = 0; i < x_.size(); ++i) x_[i] += normed_[i];
-    rms_norm(x_, layer.post_gain, epsilon, normed_);
-    layer.gate.multiply(pool_, normed_.data(), h1_.data());
-    layer.up.multiply(pool_, normed_.data(), h3_.data());
-    for (size_t i = 0; i < h1_.size(); ++i) {
-      h1_[i] = h1_[i] / (1.0F + std::exp(-h1_[i])) * h3_[i];
-    }
-    layer.down.multiply(pool_, h1_.data(), normed_.data());
-    for (size_t i = 0; i < x_.size(); ++i) x_[i] += normed_[i];
+    add_attention(l);
+    add_feed_forward(l);
   }
-  rms_norm(x_, final_gain_, epsilon, normed_);
+  rms_norm(x_, final_gain_, config_.rms_norm_eps, normed_);
   const cpu::GemvMatrix& head =
       config_.tie_word_embeddings ? embedding_ : head_;
-  head.multiply(pool_, normed_.data(), logits_.data());
+  multiply({{&head, normed_.data(), logits_.data()}});
   ++position_;
   return logits_;
 }

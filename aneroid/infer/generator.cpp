@@ -26,31 +26,32 @@ void fill_cache(const pipeline::BlockView& block, int64_t positions,
 
 Generator::Generator(device::Device& device, cpu::ThreadPool& pool,
                      const model::ModelConfig& config,
-                     const model::Weights& weights, int64_t context)
+                     const model::Weights& weights, int64_t context,
+                     cpu::GemvStorage storage)
     : device_(device),
       pool_(pool),
       config_(config),
       weights_(weights),
       context_(context),
-      decoder_(std::make_unique<Decoder>(
-          pool, config, weights,
-          device.info().storage == DataType::kFp16 ? cpu::Storage::kHalf
-                                                   : cpu::Storage::kFloat,
-          context)) {}
+      decoder_(
+          std::make_unique<Decoder>(pool, config, weights, storage, context)) {}
 
 Generator::~Generator() = default;
 
 Result<std::unique_ptr<Generator>> Generator::create(
     device::Device& device, cpu::ThreadPool& pool,
     const model::ModelConfig& config, const model::Weights& weights,
-    int64_t context) {
+    int64_t context, std::optional<cpu::GemvStorage> storage) {
   if (context < 1 || context > config.max_position_embeddings) {
     return fail(ErrorKind::kUsage, "context", config.name,
                 fmt::format("{} positions asked for; the model has 1 to {}",
                             context, config.max_position_embeddings));
   }
-  return std::unique_ptr<Generator>(
-      new Generator(device, pool, config, weights, context));
+  const cpu::GemvStorage as_device = device.info().storage == DataType::kFp16
+                                         ? cpu::GemvStorage::kHalf
+                                         : cpu::GemvStorage::kFloat;
+  return std::unique_ptr<Generator>(new Generator(
+      device, pool, config, weights, context, storage.value_or(as_device)));
 }
 
 Result<std::span<const float>> Generator::prefill(

@@ -8,10 +8,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "aneroid/base/diagnostic.h"
+#include "aneroid/cpu/gemv.h"
 #include "aneroid/cpu/thread_pool.h"
 #include "aneroid/device/device.h"
 #include "aneroid/model/config.h"
@@ -24,13 +26,14 @@ class Decoder;
 // Thread-compatible.
 class Generator {
  public:
-  // `context` positions at most, prompt included. The weights are copied: fp16
-  // when the device stores fp16, fp32 otherwise. Errors: usage ("context"
-  // beyond the model's max_position_embeddings).
+  // `context` positions at most, prompt included. The weights that decode()
+  // reads are copied into `storage`; by default fp16 when the device stores
+  // fp16, fp32 otherwise. Errors: usage ("context" beyond the model's
+  // max_position_embeddings).
   static Result<std::unique_ptr<Generator>> create(
       device::Device& device, cpu::ThreadPool& pool,
       const model::ModelConfig& config, const model::Weights& weights,
-      int64_t context);
+      int64_t context, std::optional<cpu::GemvStorage> storage = {});
   ~Generator();
 
   // Runs a whole prompt on the device and fills the cache; returns the logits
@@ -48,7 +51,7 @@ class Generator {
  private:
   Generator(device::Device& device, cpu::ThreadPool& pool,
             const model::ModelConfig& config, const model::Weights& weights,
-            int64_t context);
+            int64_t context, cpu::GemvStorage storage);
 
   device::Device& device_;
   cpu::ThreadPool& pool_;

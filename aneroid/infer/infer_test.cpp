@@ -45,6 +45,19 @@ TEST(SamplerTest, SameSeedSameChoices) {
   for (int i = 0; i < 100; ++i) EXPECT_EQ(a.choose(logits), b.choose(logits));
 }
 
+TEST(SamplerTest, NeverChoosesWhatIsNotAllowed) {
+  const std::array logits{9.0F, 8.0F, 1.0F, 9.5F, 1.5F};
+  const std::vector<bool> allowed{false, false, true, false, true};
+  Sampler greedy({.temperature = 0}, allowed);
+  EXPECT_EQ(greedy.choose(logits), 4);
+  Sampler wild({.temperature = 1, .top_p = 1, .seed = 3}, allowed);
+  std::map<int32_t, int> counts;
+  for (int i = 0; i < 1000; ++i) ++counts[wild.choose(logits)];
+  EXPECT_EQ(counts[2] + counts[4], 1000);
+  EXPECT_GT(counts[2], 300);  // 1 / (1 + e^0.5) = 0.38
+  EXPECT_LT(counts[2], 460);
+}
+
 TEST(SamplerTest, OptionsOutOfRangeAreNamed) {
   EXPECT_TRUE(check({}));
   const auto place = [](const SamplerOptions& options) {
@@ -74,7 +87,7 @@ TEST(DecoderTest, ForgetsNothingAndStartsAfresh) {
   cpu::ThreadPool pool(2);
   const auto config = tiny_config();
   const auto weights = model::initialise(config, 3);
-  Decoder decoder(pool, config, weights, cpu::Storage::kFloat, 8);
+  Decoder decoder(pool, config, weights, cpu::GemvStorage::kFloat, 8);
   std::vector<std::vector<float>> first;
   for (const int32_t token : {1, 5, 7}) {
     const auto logits = decoder.step(token);
@@ -99,8 +112,8 @@ TEST(DecoderTest, CountsTheBytesItReads) {
   cpu::ThreadPool pool(1);
   const auto config = tiny_config();
   const auto weights = model::initialise(config, 3);
-  const Decoder half(pool, config, weights, cpu::Storage::kHalf, 8);
-  const Decoder full(pool, config, weights, cpu::Storage::kFloat, 8);
+  const Decoder half(pool, config, weights, cpu::GemvStorage::kHalf, 8);
+  const Decoder full(pool, config, weights, cpu::GemvStorage::kFloat, 8);
   int64_t matrices = 0;
   for (const auto& tensor : weights) {
     if (tensor.shape.size() == 2) {
@@ -109,6 +122,29 @@ TEST(DecoderTest, CountsTheBytesItReads) {
   }
   EXPECT_EQ(half.weight_bytes(), 2 * matrices);
   EXPECT_EQ(full.weight_bytes(), 4 * matrices);
+
+  // An embedding that is not also the head is looked up, not streamed.
+  auto untied = config;
+  untied.tie_word_embeddings = false;
+  const Decoder apart(pool, untied, model::initialise(untied, 3),
+                      cpu::GemvStorage::kHalf, 8);
+  EXPECT_EQ(apart.weight_bytes(), 2 * (matrices + untied.hidden_size));
+}
+
+TEST(DecoderTest, ThreadsDoNotChangeTheLogits) {
+  const auto config = tiny_config();
+  const auto weights = model::initialise(config, 3);
+  const auto logits = [&](int threads, cpu::GemvStorage storage) {
+    cpu::ThreadPool pool(threads);
+    Decoder decoder(pool, config, weights, storage, 8);
+    decoder.step(2);
+    const auto last = decoder.step(9);
+    return std::vector<float>(last.begin(), last.end());
+  };
+  for (const auto storage : {cpu::GemvStorage::kFloat, cpu::GemvStorage::kHalf,
+                             cpu::GemvStorage::kInt8}) {
+    EXPECT_EQ(logits(1, storage), logits(3, storage));
+  }
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -26,13 +27,16 @@ Status check(const SamplerOptions& options) {
   return {};
 }
 
-Sampler::Sampler(const SamplerOptions& options)
-    : options_(options), random_(options.seed) {}
+Sampler::Sampler(const SamplerOptions& options, std::vector<bool> allowed)
+    : options_(options), allowed_(std::move(allowed)), random_(options.seed) {}
 
 int32_t Sampler::choose(std::span<const float> logits) {
-  int32_t best = 0;
-  for (size_t i = 1; i < logits.size(); ++i) {
+  size_t first = 0;
+  while (!is_allowed(first)) ++first;
+  auto best = static_cast<int32_t>(first);
+  for (size_t i = first + 1; i < logits.size(); ++i) {
     const float top = logits[static_cast<size_t>(best)];
+    if (!is_allowed(i)) continue;
     if (logits[i] > top || std::isnan(top)) best = static_cast<int32_t>(i);
   }
   if (options_.temperature == 0) return best;
@@ -42,7 +46,7 @@ int32_t Sampler::choose(std::span<const float> logits) {
   double total = 0;
   for (size_t i = 0; i < logits.size(); ++i) {
     const double weight = std::exp((logits[i] - top) / options_.temperature);
-    if (!(weight > 0)) continue;  // NaN as well
+    if (!(weight > 0) || !is_allowed(i)) continue;  // NaN as well
     candidates_.push_back({static_cast<int32_t>(i), weight});
     total += weight;
   }

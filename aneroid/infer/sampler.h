@@ -23,9 +23,11 @@ Status check(const SamplerOptions& options);
 // Deterministic for a seed. Thread-compatible.
 class Sampler {
  public:
-  explicit Sampler(const SamplerOptions& options);
+  // Never chooses an id whose place in `allowed` is false; empty allows all.
+  explicit Sampler(const SamplerOptions& options,
+                   std::vector<bool> allowed = {});
   // Index of the chosen logit; the lowest index wins ties when greedy.
-  // `logits` must not be empty; NaN counts as never chosen.
+  // `logits` must hold one that is allowed; NaN counts as never chosen.
   int32_t choose(std::span<const float> logits);
 
  private:
@@ -33,7 +35,10 @@ class Sampler {
     int32_t id;
     double weight;
   };
+  bool is_allowed(size_t id) const { return allowed_.empty() || allowed_[id]; }
+
   SamplerOptions options_;
+  std::vector<bool> allowed_;
   Random random_;
   std::vector<Candidate> candidates_;
 };

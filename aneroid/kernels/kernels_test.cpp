@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "aneroid/base/half.h"
+#include "aneroid/kernels/products.h"
 #include "aneroid/kernels/run_program.h"
 #include "aneroid/kernels/test_support.h"
 
@@ -344,6 +345,26 @@ INSTANTIATE_TEST_SUITE_P(
                     NormCase{"large_gradients", 1.0, 1000.0},
                     NormCase{"small_gradients", 1.0, 1e-3}),
     [](const auto& shape) { return std::string(shape.param.name); });
+
+TEST(Products, AreThoseOfAStep) {
+  model::ModelConfig config = make_config(768, 2048, 12, 12, 64);
+  config.vocab_size = 32000;
+  config.num_hidden_layers = 12;
+  // 6 x 256 x (12 x 7,077,888 + 24,576,000), and 12 x 256^2 x 768 x 12.
+  EXPECT_DOUBLE_EQ(training_flops(config, 256), 168208367616.0 + 7247757312.0);
+  double all = 0;
+  int64_t rows = 0;
+  for (const TrainingProduct& product : training_products(config, 256)) {
+    all += product.flops() * static_cast<double>(product.count);
+    rows += product.count;
+    if (product.name == "q, k, v, o, dx of q, dx of k, dx of v, dx of o") {
+      EXPECT_EQ(product.count, 96);
+    }
+  }
+  // The backward pass computes the scores again: 2 x 256^2 x 768 x 12 more.
+  EXPECT_DOUBLE_EQ(all, training_flops(config, 256) + 1207959552.0);
+  EXPECT_EQ(rows, 3 * (12 * 7 + 1) + 7 * 144);
+}
 
 }  // namespace
 }  // namespace aneroid::kernels

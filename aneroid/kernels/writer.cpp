@@ -59,6 +59,9 @@ Result<KernelWriter> KernelWriter::open(
 }
 
 Var KernelWriter::cut(const InputBlock& block, int64_t columns) {
+  if (block.rows == program_.rows && columns == program_.width) {
+    return surface_;  // the block is all there is
+  }
   return builder_.op("slice_by_size",
                      {{"x", surface_},
                       {"begin", mil::ints_value({0, 0, 0, block.column})},

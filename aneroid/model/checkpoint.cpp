@@ -16,7 +16,6 @@ namespace {
 
 constexpr std::string_view kLabel = "checkpoint";
 constexpr const char* kVersionKey = "format_version";
-constexpr const char* kStateKey = "state";
 constexpr const char* kChecksumKey = "checksum";
 
 tl::unexpected<Diagnostic> error(std::string place, std::string message) {

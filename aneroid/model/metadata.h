@@ -14,6 +14,7 @@ inline constexpr const char* kFormatKey = "format";
 inline constexpr const char* kWeightsFormat = "aneroid.weights";
 inline constexpr const char* kCheckpointFormat = "aneroid.checkpoint";
 inline constexpr const char* kConfigKey = "config";  // JSON, as config.json
+inline constexpr const char* kStateKey = "state";    // JSON, of checkpoints
 inline constexpr const char* kRopeLayoutKey = "rope_layout";
 inline constexpr const char* kInterleavedLayout = "interleaved";
 

@@ -8,11 +8,13 @@
 #include <nlohmann/json.hpp>
 
 #include "aneroid/base/file.h"
+#include "aneroid/model/blzt.h"
 #include "aneroid/model/json_text.h"
 #include "aneroid/model/llama2c.h"
 #include "aneroid/model/metadata.h"
 #include "aneroid/model/safetensors.h"
 #include "aneroid/model/tensor_io.h"
+#include "aneroid/model/used_ids.h"
 
 namespace aneroid::model {
 namespace {
@@ -131,6 +133,14 @@ Result<LoadedModel> load_safetensors(const fs::path& path) {
   if (layout == RopeLayout::kHalfSplit) {
     reorder_all(table, model.config, RopeLayout::kInterleaved, model.weights);
   }
+  const std::string* format = file.find_metadata(kFormatKey);
+  const std::string* state = file.find_metadata(kStateKey);
+  if (state != nullptr && format != nullptr && *format == kCheckpointFormat) {
+    ANEROID_ASSIGN(const nlohmann::json json,
+                   parse_json_object(*state, "checkpoint", place));
+    ANEROID_ASSIGN(model.used_ids,
+                   used_ids_from_json(json, model.config.vocab_size, place));
+  }
   return model;
 }
 
@@ -169,7 +179,8 @@ Result<LoadedModel> load_model(const fs::path& path) {
     return load_safetensors(file);
   }
   if (path.extension() == ".safetensors") return load_safetensors(path);
-  return load_llama2c(path);
+  ANEROID_ASSIGN(const bool forerunners, is_blzt(path));
+  return forerunners ? load_blzt_weights(path) : load_llama2c(path);
 }
 
 Status save_safetensors(const fs::path& path, const ModelConfig& config,

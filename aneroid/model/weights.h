@@ -16,6 +16,8 @@ namespace aneroid::model {
 struct LoadedModel {
   ModelConfig config;
   Weights weights;
+  // Of a checkpoint whose training left out ids: those it did not. Empty: all.
+  std::vector<bool> used_ids = {};
 };
 
 // Reads, by what `path` is:
@@ -23,11 +25,12 @@ struct LoadedModel {
 //                   only *.safetensors file in it; read as such a file
 //   *.safetensors   config from its metadata, else from config.json beside it;
 //                   a training checkpoint gives its weights only
-//   any other file  llama2.c's version 0
+//   any other file  by its first bytes, a checkpoint of the forerunners (its
+//                   weights only; blzt.h), else llama2.c's version 0
 // fp16 and bf16 become fp32. Rows are reordered unless the metadata says
 // rope_layout = interleaved. Errors: "file", "safetensors", "llama2c",
-// "config"; "weights" when a tensor is missing, not in the model (rotary
-// inv_freq buffers are ignored, and so is an lm_head equal to a tied
+// "blzt", "config"; "weights" when a tensor is missing, not in the model
+// (rotary inv_freq buffers are ignored, and so is an lm_head equal to a tied
 // embedding), of another shape or type, or not finite.
 Result<LoadedModel> load_model(const std::filesystem::path& path);
 

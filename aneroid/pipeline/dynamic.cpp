@@ -6,6 +6,7 @@
 #include <cstring>
 #include <string>
 
+#include "aneroid/pipeline/residual_scale.h"
 #include "aneroid/pipeline/surface_io.h"
 
 namespace aneroid::pipeline {
@@ -222,6 +223,9 @@ void Dynamic::stage_block(size_t parameter, const float* tensor,
     const int64_t tile_start = tile * impl_->tiles.size;
     const int64_t stop =
         tiled ? std::min(end, tile_start + impl_->tiles.size) : end;
+    const ScaledRows from(tensor + row * width + block.first_column, width,
+                          stop - row, block.columns,
+                          staging_scale(spec, impl_->options.residual_scale));
     for (const model::ParameterUse& use : spec.uses) {
       const Kernel* kernel = impl_->kernel(use.kernel);
       if (kernel == nullptr) continue;  // forward only
@@ -229,13 +233,13 @@ void Dynamic::stage_block(size_t parameter, const float* tensor,
           tiled ? static_cast<size_t>(tile)
                 : static_cast<size_t>(std::max<int64_t>(0, spec.layer));
       SurfaceMatrix to = kernel->input(index, use.block);
-      const float* source = tensor + row * width + block.first_column;
       if (use.transposed) {
         to.data = to.at(block.first_column, row - tile_start);
-        write_transposed(to, source, width, block.columns, stop - row);
+        write_transposed(to, from.data(), from.stride(), block.columns,
+                         stop - row);
       } else {
         to.data = to.at(row - tile_start, block.first_column);
-        write_rows(to, source, width, stop - row, block.columns);
+        write_rows(to, from.data(), from.stride(), stop - row, block.columns);
       }
     }
     row = stop;
@@ -314,21 +318,12 @@ int Dynamic::programs() const { return impl_->programs; }
 
 std::optional<PredictedStep> Dynamic::predicted() const {
   PredictedStep step;
-  double costliest = 0;
   for (const Kernel* kernel : impl_->kernels()) {
     if (kernel->executable == nullptr) continue;  // forward only
     const device::PredictedTime* time = kernel->executable->predicted();
     if (time == nullptr) return std::nullopt;
-    const auto calls = static_cast<int64_t>(kernel->inputs.size());
-    const double call_ms = time->microseconds / 1000;
-    const double total = call_ms * static_cast<double>(calls);
-    step.programs.push_back({kernel->program.name, calls, call_ms});
-    step.engine_ms += total;
-    if (total > costliest) {
-      costliest = total;
-      step.chip = time->chip;
-      step.basis = time->basis;
-    }
+    add_program(step, kernel->program.name,
+                static_cast<int64_t>(kernel->inputs.size()), *time);
   }
   return step;
 }
@@ -348,8 +343,10 @@ Status Dynamic::Impl::layer_backward(size_t l, const GradientSink& sink,
   const auto layer = static_cast<int64_t>(l);
   const auto weight = [&](std::string_view role, const BlockView& dy,
                           const BlockView& x) {
+    const size_t p = parameter(role, layer);
+    const double scale = staging_scale(table[p], options.residual_scale);
     enter(Part::kGradients);
-    sink.weight({parameter(role, layer), 0, dy, x});
+    sink.weight({p, 0, dy, x, static_cast<float>(scale)});
     enter(Part::kSurfaces);
   };
   const auto gain = [&](std::string_view role, const BlockView& dxn,

@@ -24,6 +24,8 @@ namespace aneroid::pipeline {
 struct DynamicOptions {
   int64_t sequence = 0;
   bool backward = true;  // compile and allocate for training
+  // Factor of what attention and FFN add to the residual stream.
+  double residual_scale = 1;
 };
 
 class Dynamic : public Pipeline {

@@ -15,6 +15,7 @@
 
 #include "aneroid/base/diagnostic.h"
 #include "aneroid/cpu/gemm.h"
+#include "aneroid/device/device.h"
 #include "aneroid/model/parameters.h"
 
 namespace aneroid::pipeline {
@@ -23,8 +24,10 @@ namespace aneroid::pipeline {
 enum class Part : uint8_t {
   kEngineForward,
   kEngineBackward,
-  kSurfaces,   // moving data between programs
-  kGradients,  // telling the sink, which may make the caller wait
+  kSurfaces,    // moving data between programs
+  kGradients,   // telling the sink, which may make the caller wait
+  kClassifier,  // on the CPU, where the pipeline has it there
+  kNorm,        // norms, their gradients and residuals on the CPU
 };
 using Account = std::function<void(Part)>;  // called when the part begins
 
@@ -71,6 +74,9 @@ struct PredictedStep {
   std::vector<Program> programs;
   std::string basis;  // device::PredictedTime::basis of the costliest program
 };
+// Adds a program that a micro-step runs `calls` times.
+void add_program(PredictedStep& step, std::string name, int64_t calls,
+                 const device::PredictedTime& time);
 
 // Logits or their gradients of one vocabulary tile, [tile_size(), columns()];
 // first class of tile i = i * tile_size().
@@ -90,6 +96,8 @@ class Pipeline {
   // False when the device's compile budget allows no further stage() in this
   // process: what must go on has to be saved for another process.
   virtual bool can_stage() const { return true; }
+  // Programs that the next stage() compiles.
+  virtual int compiles_per_stage() const { return 0; }
   // Whether stage_rows() may stand in for stage().
   virtual bool stages_rows() const { return false; }
   // Rows [first, first + count) of one tensor, on the calling thread, when

@@ -25,6 +25,7 @@ Result<std::unique_ptr<device::Device>> open_device(
   emulated.strict = options.strict;
   emulated.compile_budget = options.compile_budget;
   emulated.faithful_silent = options.faithful_silent;
+  emulated.allow_reload = options.allow_reload;
   emulated.observe_products = options.observe_products;
   emulated.pool = &pool;
   return emulator::make_emulator(emulated);

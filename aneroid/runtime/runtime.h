@@ -19,6 +19,7 @@ struct DeviceOptions {
   bool strict = false;            // contested rules refuse as well
   int compile_budget = 119;       // 0: no limit
   bool faithful_silent = false;   // documented wrong results, not refusals
+  bool allow_reload = false;      // emulator: imitate a device that reloads
   // Emulator in exact numerics: told of each matrix product.
   emulator::ProductObserver observe_products = nullptr;
 };

@@ -54,6 +54,13 @@ void fields(E& event, const V& visit) {
     visit("step", event.step);
     visit("old_scale", event.old_scale);
     visit("new_scale", event.new_scale);
+  } else if constexpr (std::is_same_v<T, RestartEvent>) {
+    visit("step", event.step);
+    visit("reason", event.reason);
+    visit("message", event.message);
+    visit("restarts", event.restarts);
+    visit("compiles", event.compiles);
+    visit("wall_s", event.wall_s);
   } else {
     static_assert(std::is_same_v<T, EndEvent>);
     visit("reason", event.reason);
@@ -64,8 +71,9 @@ void fields(E& event, const V& visit) {
 }
 
 // In the order of the variant.
-constexpr std::string_view kNames[] = {
-    "run", "step", "validation", "checkpoint", "sample", "overflow", "end"};
+constexpr std::string_view kNames[] = {"run",        "step",   "validation",
+                                       "checkpoint", "sample", "overflow",
+                                       "restart",    "end"};
 static_assert(std::size(kNames) == std::variant_size_v<Event>);
 
 using Parts = std::vector<std::pair<std::string, double>>;

@@ -74,6 +74,16 @@ struct OverflowEvent {
   double new_scale = 0;
 };
 
+// The process is about to be replaced by a fresh one that continues the run.
+struct RestartEvent {
+  int64_t step = 0;      // the last step made
+  std::string reason;    // "compile budget" or "compile failed"
+  std::string message;   // of a failed compilation; else empty
+  int64_t restarts = 0;  // of the run, this one included
+  int64_t compiles = 0;  // programs, by all processes of the run
+  double wall_s = 0;     // of all processes of the run
+};
+
 struct EndEvent {
   std::string reason;   // "done", "interrupted" or "error"
   std::string message;  // of an error; else empty
@@ -83,9 +93,10 @@ struct EndEvent {
 
 using Event =
     std::variant<RunEvent, StepEvent, ValidationEvent, CheckpointEvent,
-                 SampleEvent, OverflowEvent, EndEvent>;
+                 SampleEvent, OverflowEvent, RestartEvent, EndEvent>;
 
-// "run", "step", "validation", "checkpoint", "sample", "overflow", "end".
+// "run", "step", "validation", "checkpoint", "sample", "overflow", "restart",
+// "end".
 std::string_view name(const Event& event);
 
 // The step of an event that has one, or -1 (run, end).

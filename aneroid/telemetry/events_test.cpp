@@ -26,12 +26,14 @@ std::vector<Event> one_of_each() {
           CheckpointEvent{10, "runs/a/step-10.safetensors", 123456, 7.25},
           SampleEvent{10, "Once", "upon \"a\"\ntime \xF0\x9F\x98\x80"},
           OverflowEvent{11, 256, 128},
+          RestartEvent{11, "compile budget", "", 2, 144, 61.5},
           EndEvent{"done", "", 100, 12.5}};
 }
 
 TEST(Events, EachKindRoundTrips) {
   constexpr const char* kNames[] = {
-      "run", "step", "validation", "checkpoint", "sample", "overflow", "end"};
+      "run",    "step",     "validation", "checkpoint",
+      "sample", "overflow", "restart",    "end"};
   size_t i = 0;
   for (const Event& event : one_of_each()) {
     const std::string line = to_line(event);

@@ -14,21 +14,6 @@ namespace {
 // Products whose pieces may be in flight at the same time.
 constexpr size_t kPending = 4;
 
-bool all_finite(const pipeline::BlockView& block) {
-  const auto columns = static_cast<size_t>(block.columns);
-  for (int64_t r = 0; r < block.rows; ++r) {
-    const int64_t at = r * block.matrix.row_stride;
-    const bool fine =
-        block.matrix.storage == cpu::Storage::kHalf
-            ? cpu::all_finite(static_cast<const Half*>(block.matrix.data) + at,
-                              columns)
-            : cpu::all_finite(static_cast<const float*>(block.matrix.data) + at,
-                              columns);
-    if (!fine) return false;
-  }
-  return true;
-}
-
 }  // namespace
 
 DeferredGradients::DeferredGradients(cpu::ThreadPool& pool,

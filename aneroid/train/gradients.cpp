@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "aneroid/cpu/convert.h"
 #include "aneroid/cpu/optimizer.h"
 #include "aneroid/pipeline/surface_io.h"
 
@@ -32,6 +33,21 @@ void gain_gradient(const pipeline::GainGradient& gradient, double epsilon,
   }
 }
 
+bool all_finite(const pipeline::BlockView& block) {
+  const auto columns = static_cast<size_t>(block.columns);
+  for (int64_t r = 0; r < block.rows; ++r) {
+    const int64_t at = r * block.matrix.row_stride;
+    const bool fine =
+        block.matrix.storage == cpu::Storage::kHalf
+            ? cpu::all_finite(static_cast<const Half*>(block.matrix.data) + at,
+                              columns)
+            : cpu::all_finite(static_cast<const float*>(block.matrix.data) + at,
+                              columns);
+    if (!fine) return false;
+  }
+  return true;
+}
+
 Gradients::Gradients(cpu::ThreadPool& pool, const model::ModelConfig& config,
                      cpu::Accumulate accumulate)
     : pool_(pool),
@@ -49,6 +65,7 @@ Gradients::~Gradients() { pool_.wait_all(); }
 
 void Gradients::begin(bool first) {
   first_ = first;
+  factors_.clear();
   // Nothing writes the embedding's gradient as a whole when it is not tied.
   if (first && !config_.tie_word_embeddings) {
     std::vector<float>& embedding = gradients_[static_cast<size_t>(
@@ -65,6 +82,8 @@ pipeline::GradientSink Gradients::sink() {
 void Gradients::queue(const pipeline::WeightGradient& gradient) {
   const cpu::ThreadPool::Label label(
       pool_, pool_.traced() ? "d " + table_[gradient.parameter].role : "");
+  factors_.push_back(gradient.dy);
+  factors_.push_back(gradient.x);
   const cpu::GemmShape shape{gradient.dy.rows, gradient.x.rows,
                              gradient.dy.columns};
   cpu::ConstMatrix x = gradient.x.matrix;
@@ -84,6 +103,7 @@ void Gradients::queue(const pipeline::WeightGradient& gradient) {
 
 void Gradients::queue(const pipeline::GainGradient& gradient) {
   const cpu::ThreadPool::Label label(pool_, "d gain");
+  factors_.push_back(gradient.dxn);
   const size_t slot = next_++ % kPending;
   pool_.wait(pending_[slot]);
   float* result = gradients_[gradient.parameter].data();
@@ -96,6 +116,7 @@ void Gradients::queue(const pipeline::GainGradient& gradient) {
 void Gradients::finish(std::span<const int32_t> tokens,
                        const std::vector<float>& dx) {
   pool_.wait_all();
+  finite_embedding_ = cpu::all_finite(dx.data(), dx.size());
   const auto d = static_cast<size_t>(config_.hidden_size);
   std::vector<float>& embedding = gradients_[static_cast<size_t>(
       model::find_parameter(table_, "embed_tokens"))];
@@ -103,6 +124,17 @@ void Gradients::finish(std::span<const int32_t> tokens,
     float* row = embedding.data() + static_cast<size_t>(tokens[t]) * d;
     for (size_t i = 0; i < d; ++i) row[i] += dx[t * d + i];
   }
+}
+
+bool Gradients::finite() const {
+  std::vector<char> fine(factors_.size());
+  const cpu::ThreadPool::Label label(pool_, "overflow check");
+  pool_.run(static_cast<int64_t>(fine.size()), [&](int64_t i, int) {
+    const auto at = static_cast<size_t>(i);
+    fine[at] = all_finite(factors_[at]) ? 1 : 0;
+  });
+  return finite_embedding_ &&
+         std::ranges::all_of(fine, [](char ok) { return ok != 0; });
 }
 
 double Gradients::norm() {

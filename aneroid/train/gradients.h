@@ -34,6 +34,10 @@ class Gradients {
   // dx is [tokens, D].
   void finish(std::span<const int32_t> tokens, const std::vector<float>& dx);
 
+  // After finish(): whether every factor of the last backward pass's gradients
+  // was finite, and so the gradients are. Much cheaper than norm().
+  bool finite() const;
+
   size_t size() const { return gradients_.size(); }
   std::vector<float>& operator[](size_t parameter) {
     return gradients_[parameter];
@@ -59,9 +63,13 @@ class Gradients {
   std::vector<std::vector<float>> gradients_;
   std::vector<cpu::GemmScratch> scratch_;
   std::vector<cpu::ThreadPool::JobHandle> pending_;
+  std::vector<pipeline::BlockView> factors_;
+  bool finite_embedding_ = true;
   size_t next_ = 0;
   bool first_ = true;
 };
+
+bool all_finite(const pipeline::BlockView& block);
 
 // The plain definition of a gain gradient: dg[c] (+)= sum_t dxn x r.
 void gain_gradient(const pipeline::GainGradient& gradient, double epsilon,

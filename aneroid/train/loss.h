@@ -34,6 +34,10 @@ class PartClock {
           return enter("surfaces");
         case pipeline::Part::kGradients:
           return enter("weight_gradients");
+        case pipeline::Part::kClassifier:
+          return enter("classifier");
+        case pipeline::Part::kNorm:
+          return enter("norm");
       }
     };
   }

@@ -6,6 +6,7 @@
 #include <limits>
 #include <map>
 #include <mutex>
+#include <numeric>
 
 #include <fmt/format.h>
 
@@ -156,6 +157,10 @@ Result<double> Trainer::accumulate(const data::Batch& batch,
         micro_step(std::span(batch.inputs).subspan(at, length),
                    std::span(batch.targets).subspan(at, length), i == 0, time));
     sum += loss / static_cast<double>(batch.size);
+    if (options_.clip_norm <= 0) {
+      const telemetry::TimeTable::Scope checking(time, "weight_gradients");
+      finite_ = (i == 0 || finite_) && gradients_->finite();
+    }
   }
   return sum;
 }
@@ -208,10 +213,11 @@ Result<StepReport> Trainer::step(const data::Batch& batch,
   const double undo =
       1.0 / (report.loss_scale * static_cast<double>(batch.size));
   const bool clips = options_.clip_norm > 0;
+  // The norm is wanted before the update only for clipping.
   double norm = 0;
-  if (!fused) {
+  if (clips && !fused) {
     norm = gradients_->norm() * undo;
-  } else if (!deferred_->finite()) {
+  } else if (!(fused ? deferred_->finite() : finite_)) {
     norm = std::numeric_limits<double>::infinity();
   } else if (clips) {
     norm = deferred_->norm() * undo;
@@ -224,18 +230,14 @@ Result<StepReport> Trainer::step(const data::Batch& batch,
     scale *= std::min(1.0, options_.clip_norm / (report.grad_norm + 1e-6));
   }
   ++updates_;
-  const cpu::AdamW adamw = optimizer(report.learning_rate, scale);
-  if (fused) {
-    const double found = update_deferred(adamw) * undo;
-    if (!clips) report.grad_norm = found;
-  } else {
-    update_stored(adamw);
-  }
+  cpu::AdamW adamw = last_update(report.learning_rate);
+  adamw.grad_scale = static_cast<float>(scale);
+  const double found = fused ? update_deferred(adamw) : update_stored(adamw);
+  if (!clips) report.grad_norm = found * undo;
   return report;
 }
 
-cpu::AdamW Trainer::optimizer(double learning_rate,
-                              double gradient_scale) const {
+cpu::AdamW Trainer::last_update(double learning_rate) const {
   const auto t = static_cast<double>(updates_);
   cpu::AdamW adamw;
   adamw.lr = static_cast<float>(learning_rate);
@@ -247,35 +249,45 @@ cpu::AdamW Trainer::optimizer(double learning_rate,
       static_cast<float>(1.0 - std::pow(options_.beta1, t));
   adamw.bias_correction2 =
       static_cast<float>(1.0 - std::pow(options_.beta2, t));
-  adamw.grad_scale = static_cast<float>(gradient_scale);
   return adamw;
 }
 
-void Trainer::update_stored(const cpu::AdamW& optimizer) {
+double Trainer::update_stored(const cpu::AdamW& optimizer) {
   const bool rows_staged = pipeline_->stages_rows();
   const cpu::ThreadPool::Label label(
       pool_, rows_staged ? "adamw and staging" : "adamw");
+  const bool clips = options_.clip_norm > 0;  // then the norm is known
+  double total = 0;
   for (size_t p = 0; p < weights_.size(); ++p) {
     cpu::AdamW adamw = optimizer;
     if (!table_[p].decay) adamw.weight_decay = 0.0F;
     const int64_t rows = weights_[p].shape[0];
     const int64_t width = static_cast<int64_t>(weights_[p].data.size()) / rows;
     const int64_t chunk = pipeline_->rows_per_task(p);
+    const int64_t pieces = (rows + chunk - 1) / chunk;
+    std::vector<double> squares(static_cast<size_t>(pieces), 0.0);
     // Each piece is updated and written to the surfaces while it is in cache.
-    pool_.run((rows + chunk - 1) / chunk, [&](int64_t task, int) {
+    pool_.run(pieces, [&](int64_t task, int) {
       const int64_t first = task * chunk;
       const int64_t count = std::min(chunk, rows - first);
       const auto at = static_cast<size_t>(first * width);
+      const float* const gradient = (*gradients_)[p].data() + at;
+      const auto size = static_cast<size_t>(count * width);
       cpu::adamw_update(
           weights_[p].data.data() + at, first_moments_[p].data.data() + at,
-          second_moments_[p].data.data() + at, (*gradients_)[p].data() + at,
-          static_cast<size_t>(count * width), adamw);
+          second_moments_[p].data.data() + at, gradient, size, adamw);
+      if (!clips) {
+        squares[static_cast<size_t>(task)] =
+            cpu::sum_of_squares(gradient, size);
+      }
       if (rows_staged) {
         pipeline_->stage_rows(p, weights_[p].data.data(), first, count);
       }
     });
+    total += std::accumulate(squares.begin(), squares.end(), 0.0);
   }
   staged_ = rows_staged;
+  return std::sqrt(total);
 }
 
 double Trainer::update_deferred(const cpu::AdamW& optimizer) {

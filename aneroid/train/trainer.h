@@ -40,7 +40,7 @@ struct TrainerOptions {
   // stages rows. Saves the memory of all gradients and costs time, a little
   // more when clipping.
   bool fuse_optimizer = false;
-  pipeline::Kind pipeline = pipeline::Kind::kDynamic;
+  pipeline::Options pipeline;
   int64_t sequence = 256;
   LrSchedule schedule;
   double beta1 = 0.9;
@@ -85,6 +85,7 @@ class Trainer {
   // Puts the weights where the programs read them, unless they are there.
   // step(), micro_step() and evaluate() do it themselves. Errors: the device's.
   Status stage();
+  bool is_staged() const { return staged_; }
   // Whether the next step needs a stage() for which this process has no
   // compile budget left: save a checkpoint and go on in another process.
   bool needs_restart() const { return !staged_ && !pipeline_->can_stage(); }
@@ -112,6 +113,10 @@ class Trainer {
   const pipeline::Pipeline& pipeline() const { return *pipeline_; }
   double loss_scale() const { return loss_scale_.scale(); }
 
+  // What the last update did to arrays that decay, gradient scale aside: for
+  // arrays that belong to the model but not to this trainer.
+  cpu::AdamW last_update(double learning_rate) const;
+
   TrainerState state() const;
   // Continues from a checkpoint; moments in table order.
   void restore(model::Weights weights, model::Weights first_moments,
@@ -134,8 +139,8 @@ class Trainer {
   Result<double> defer(const data::Batch& batch, telemetry::TimeTable& time);
   // Fills in norm and skip; false when there is no update to make.
   Result<bool> judge(StepReport& report, double norm);
-  cpu::AdamW optimizer(double learning_rate, double gradient_scale) const;
-  void update_stored(const cpu::AdamW& optimizer);
+  // They return the norm of what they were given.
+  double update_stored(const cpu::AdamW& optimizer);
   double update_deferred(const cpu::AdamW& optimizer);
 
   cpu::ThreadPool& pool_;
@@ -149,6 +154,7 @@ class Trainer {
   cpu::Accumulate gradient_sums_;
   std::unique_ptr<Gradients> gradients_;  // made when first needed
   std::unique_ptr<DeferredGradients> deferred_;
+  bool finite_ = true;  // all factors of the stored gradients; if not clipping
   std::vector<float> embedding_gradient_;
   std::unique_ptr<LossEvaluator> loss_;
   size_t embedding_;  // row of the table

@@ -14,8 +14,11 @@
 #include "aneroid/mil/text.h"
 #include "aneroid/telemetry/time_table.h"
 #include "aneroid/train/trainer.h"
+#include "apps/aneroid/bench_compare_command.h"
+#include "apps/aneroid/bench_decode_command.h"
 #include "apps/aneroid/bench_products_command.h"
 #include "apps/aneroid/bench_speed_command.h"
+#include "apps/aneroid/bench_suite_command.h"
 #include "apps/aneroid/bench_timing_command.h"
 #include "apps/aneroid/commands.h"
 #include "apps/aneroid/device_options.h"
@@ -38,6 +41,8 @@ struct BenchOptions {
   uint64_t seed = 42;
   bool json = false;
   std::string trace;
+  // Of `step`.
+  std::string pipeline = "dynamic";
   double clip = 1.0;
   bool fuse = false;
   DeviceFlags device;
@@ -109,9 +114,16 @@ nlohmann::ordered_json to_json(const pipeline::PredictedStep& step) {
 Result<int> run_step(const BenchOptions& options) {
   ANEROID_ASSIGN(const auto config,
                  fresh_config({options.model, options.config}));
-  ANEROID_ASSIGN(const OpenedDevice opened, open_device(options.device));
-  const telemetry::Timer compile;
   train::TrainerOptions trainer_options;
+  ANEROID_ASSIGN(trainer_options.pipeline.kind,
+                 pipeline::kind_from_name(options.pipeline));
+  DeviceFlags device_flags = options.device;
+  // Steps are what is measured, not how many a process may make.
+  if (trainer_options.pipeline.kind != pipeline::Kind::kDynamic) {
+    device_flags.options.compile_budget = 0;
+  }
+  ANEROID_ASSIGN(const OpenedDevice opened, open_device(device_flags));
+  const telemetry::Timer compile;
   trainer_options.sequence = options.sequence;
   trainer_options.clip_norm = options.clip;
   trainer_options.fuse_optimizer = options.fuse;
@@ -171,8 +183,11 @@ Result<int> run_step(const BenchOptions& options) {
       if (!parts.contains(name)) order.push_back(name);
       parts[name].push_back(ms);
       sum += ms;
-      if (name == "optimizer" || name == "fused_optimizer") update = ms;
       fused = fused || name == "fused_optimizer";
+      if (name == "optimizer" || name == "fused_optimizer" ||
+          name == "staging") {
+        update += ms;
+      }
     }
     walls.push_back(wall_ms);
     ceilings.push_back(ceiling);
@@ -403,6 +418,12 @@ void add_suite(CLI::App& command, Action& chosen, const char* name,
                      "a timeline of the last step, every operation per thread, "
                      "for chrome://tracing or Perfetto")
         ->type_name("FILE");
+    suite
+        ->add_option("--pipeline", options->pipeline,
+                     "dynamic, static, static-extras, or delta with "
+                     "--allow-reload")
+        ->type_name("NAME")
+        ->capture_default_str();
   }
   describe(*suite, details, examples);
   add_model_option(*suite, options->model)
@@ -437,6 +458,10 @@ void setup_bench(CLI::App& command, Action& chosen) {
             "Compiles and runs the eight programs one by one.",
             "  aneroid bench kernels --model stories110m\n", run_kernels);
   static constexpr Command kOthers[] = {
+      {"Training", "compare", "The same training in every pipeline",
+       setup_bench_compare},
+      {"Decoding", "decode", "Tokens per second beside the memory's speed",
+       setup_bench_decode},
       {"Speed", "ceiling", "What this computer could do", setup_bench_ceiling},
       {"Speed", "gemm", "Every matrix product of a step", setup_bench_gemm},
       {"Arithmetic", "products", "Products that the engine would drop",
@@ -444,6 +469,7 @@ void setup_bench(CLI::App& command, Action& chosen) {
       {"Predictions", "timing",
        "Predicted times against a table of measured ones", setup_bench_timing},
   };
+  setup_bench_suites(command, chosen);
   add_commands(command, kOthers, chosen);
 }
 

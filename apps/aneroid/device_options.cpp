@@ -30,6 +30,9 @@ void add_device_options(CLI::App& command, DeviceFlags& flags) {
   command.add_flag("--faithful-silent", flags.options.faithful_silent,
                    "where the chip gives wrong numbers without an error, give "
                    "those instead of refusing");
+  command.add_flag("--allow-reload", flags.options.allow_reload,
+                   "let the emulator's loaded programs take new weights, "
+                   "against rule C082: for --pipeline delta");
   command
       .add_option("--compile-budget", flags.options.compile_budget,
                   "programs one process may compile; 0 for no limit")

@@ -1,5 +1,6 @@
 // aneroid eval: how well a model predicts a text.
 #include <cmath>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "aneroid/pipeline/dynamic.h"
 #include "aneroid/telemetry/time_table.h"
 #include "aneroid/train/loss.h"
+#include "aneroid/train/vocabulary.h"
 #include "apps/aneroid/commands.h"
 #include "apps/aneroid/device_options.h"
 #include "apps/aneroid/interrupt.h"
@@ -31,8 +33,20 @@ struct EvalOptions {
   DeviceFlags device;
 };
 
+// The ids that the model was trained on, when these are not all and the tokens
+// are among them: other ids have logits that nothing ever corrected.
+std::optional<train::VocabularyMap> trained_ids(
+    const model::LoadedModel& model, const data::TokenShard& tokens) {
+  if (model.used_ids.empty()) return {};
+  const auto present = train::VocabularyMap::of(tokens);
+  for (const int32_t id : present.to_whole()) {
+    if (!model.used_ids[static_cast<size_t>(id)]) return {};
+  }
+  return train::VocabularyMap(model.used_ids);
+}
+
 Result<int> run_eval(const EvalOptions& options) {
-  ANEROID_ASSIGN(const auto loaded, load_weights(options.model));
+  ANEROID_ASSIGN(auto loaded, load_weights(options.model));
   const model::ModelConfig& config = loaded.config;
   std::unique_ptr<tokenizer::Tokenizer> tokenizer;
   if (is_text(options.data)) {
@@ -40,6 +54,11 @@ Result<int> run_eval(const EvalOptions& options) {
   }
   ANEROID_ASSIGN(const auto tokens,
                  open_tokens(options.data, tokenizer.get(), config.vocab_size));
+  const auto used = trained_ids(loaded, *tokens);
+  if (used) {
+    loaded.config = used->compact(std::move(loaded.config));
+    loaded.weights = used->compact(std::move(loaded.weights));
+  }
   auto available = static_cast<int64_t>(tokens->size()) - 1;
   if (available < 1) {
     return input_error("eval", options.data,
@@ -75,6 +94,9 @@ Result<int> run_eval(const EvalOptions& options) {
     const int64_t length = std::min(sequence, available - done);
     ids.resize(static_cast<size_t>(length) + 1);
     tokens->read(static_cast<uint64_t>(done), ids);
+    for (int32_t& id : ids) {
+      if (used) id = used->to_compact()[static_cast<size_t>(id)];
+    }
     const std::span<const int32_t> window(ids);
     ANEROID_ASSIGN(
         const double loss,

@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "aneroid/cpu/gemv.h"
 #include "aneroid/infer/generator.h"
 #include "aneroid/infer/sampler.h"
 #include "aneroid/telemetry/time_table.h"
@@ -23,6 +24,7 @@ struct GenerateOptions {
   std::string model;
   std::string tokenizer;
   std::string prompt;
+  std::string weights;
   int64_t max_tokens = 256;
   infer::SamplerOptions sampler;
   bool json = false;
@@ -37,13 +39,15 @@ struct Outcome {
   double decode_ms = 0;
 };
 
-// Writes the text as it comes unless JSON was asked for.
+// Writes the text as it comes unless JSON was asked for. Ids that training left
+// out are not chosen.
 Result<Outcome> generate(const GenerateOptions& options,
                          infer::Generator& generator,
                          const tokenizer::Tokenizer& tokenizer,
-                         const std::vector<int32_t>& prompt) {
+                         const std::vector<int32_t>& prompt,
+                         const std::vector<bool>& used_ids) {
   Outcome outcome;
-  infer::Sampler sampler(options.sampler);
+  infer::Sampler sampler(options.sampler, used_ids);
   tokenizer::StreamDecoder decoder(tokenizer);
   const auto emit = [&](const std::string& piece) {
     outcome.text += piece;
@@ -99,12 +103,14 @@ Result<int> run_generate(const GenerateOptions& options) {
                                    /*eos=*/false));
   ANEROID_ASSIGN(const OpenedDevice opened, open_device(options.device));
   ANEROID_ASSIGN(const auto generator,
-                 infer::Generator::create(
-                     *opened.device, *opened.pool, loaded.config,
-                     loaded.weights, loaded.config.max_position_embeddings));
+                 infer::Generator::create(*opened.device, *opened.pool,
+                                          loaded.config, loaded.weights,
+                                          loaded.config.max_position_embeddings,
+                                          cpu::gemv_storage(options.weights)));
   catch_interrupts();
-  ANEROID_ASSIGN(const Outcome outcome,
-                 generate(options, *generator, *tokenizer, prompt));
+  ANEROID_ASSIGN(
+      const Outcome outcome,
+      generate(options, *generator, *tokenizer, prompt, loaded.used_ids));
   const double rate =
       outcome.decode_ms > 0
           ? static_cast<double>(outcome.tokens) / (outcome.decode_ms / 1000)
@@ -143,7 +149,8 @@ void setup_generate(CLI::App& command, Action& chosen) {
            "  aneroid generate --model runs/stories --prompt \"Once upon a "
            "time\"\n"
            "  aneroid generate --model stories15M.bin --tokenizer "
-           "tokenizer.bin --temperature 0\n");
+           "tokenizer.bin --temperature 0\n"
+           "  aneroid generate --model runs/stories --weights int8\n");
   add_model_option(command, options->model)->required();
   add_tokenizer_option(command, options->tokenizer);
   command.add_option("--prompt", options->prompt, "how the text begins")
@@ -152,6 +159,13 @@ void setup_generate(CLI::App& command, Action& chosen) {
       ->type_name("N")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 20))
       ->capture_default_str();
+  command
+      .add_option(
+          "--weights", options->weights,
+          "how decoding keeps the weights: fp32, fp16 or int8 (default: "
+          "as the device stores numbers)")
+      ->type_name("NAME")
+      ->check(CLI::IsMember({"fp32", "fp16", "int8"}));
   command
       .add_option("--temperature", options->sampler.temperature,
                   "0 takes the likeliest token; higher is wilder")

@@ -1,5 +1,5 @@
 // aneroid train: from text to a model that writes.
-#include <cmath>
+#include <memory>
 #include <optional>
 #include <string>
 #include <thread>
@@ -12,17 +12,19 @@
 #include "aneroid/data/loader.h"
 #include "aneroid/model/checkpoint.h"
 #include "aneroid/telemetry/event_writer.h"
+#include "aneroid/telemetry/time_table.h"
 #include "aneroid/tokenizer/bpe_model.h"
 #include "aneroid/train/run.h"
+#include "aneroid/train/vocabulary.h"
 #include "apps/aneroid/commands.h"
 #include "apps/aneroid/interrupt.h"
 #include "apps/aneroid/model_source.h"
-#include "apps/aneroid/predicted.h"
-#include "apps/aneroid/progress.h"
-#include "apps/aneroid/terminal.h"
+#include "apps/aneroid/published.h"
+#include "apps/aneroid/restart.h"
 #include "apps/aneroid/text.h"
 #include "apps/aneroid/token_source.h"
 #include "apps/aneroid/train_options.h"
+#include "apps/aneroid/train_report.h"
 
 namespace aneroid::cli {
 namespace {
@@ -83,6 +85,15 @@ Status keep_tokenizer(const Start& start, const std::string& bytes,
   return write_file_atomically(target, bytes);
 }
 
+Result<model::Weights> new_weights(const TrainOptions& options,
+                                   const model::ModelConfig& config) {
+  if (options.init == "normal") {
+    return model::initialise(config, options.seed);
+  }
+  ANEROID_ASSIGN(const auto chosen, pipeline_options(options, config));
+  return published_weights(config, chosen.kind, options.seed);
+}
+
 Result<Start> fresh_start(const TrainOptions& options) {
   Start start;
   const bool from_scratch = !options.config.empty() || is_preset(options.model);
@@ -95,7 +106,7 @@ Result<Start> fresh_start(const TrainOptions& options) {
   }
   ANEROID_TRY(choose_tokenizer(options, !from_scratch, start));
   if (from_scratch) {
-    start.weights = model::initialise(start.config, options.seed);
+    ANEROID_ASSIGN(start.weights, new_weights(options, start.config));
   }
   return start;
 }
@@ -116,8 +127,12 @@ Result<Start> resumed_start(TrainOptions& options, const CLI::App& command) {
                        "is not the config.json of a run");
   }
   const int64_t steps = options.steps;
+  const std::string compact_vocabulary = options.compact_vocabulary;
   ANEROID_TRY(restore(options, json["flags"], path.string()));
   if (command.count("--steps") > 0) options.steps = steps;
+  if (command.count("--compact-vocabulary") > 0) {
+    options.compact_vocabulary = compact_vocabulary;
+  }
   if (const Status sound = check(options); !sound) {
     return input_error("run.config", path.string(), sound.error().message);
   }
@@ -138,127 +153,9 @@ Result<Start> resumed_start(TrainOptions& options, const CLI::App& command) {
     ANEROID_ASSIGN(auto loaded, load_weights(options.model));
     start.weights = std::move(loaded.weights);
   } else {
-    start.weights = model::initialise(start.config, options.seed);
+    ANEROID_ASSIGN(start.weights, new_weights(options, start.config));
   }
   return start;
-}
-
-// Lines for people: a progress line on a terminal, and a printed line now and
-// then.
-class Display {
- public:
-  Display(const TrainOptions& options, int64_t done)
-      : options_(options),
-        every_(std::max<int64_t>(1, options.steps / 20)),
-        progress_({"training", "steps", static_cast<uint64_t>(options.steps),
-                   static_cast<uint64_t>(done)}) {}
-
-  void step(const telemetry::StepEvent& event) {
-    losses_.push_back(event.loss);
-    wall_ += event.wall_ms;
-    ++counted_;
-    progress_.set_note(fmt::format("loss {:.3f}  {:.1f} ms/step", event.loss,
-                                   wall_ / static_cast<double>(counted_)));
-    progress_.update(static_cast<uint64_t>(event.step));
-    if (options_.json) return;
-    if (event.skipped) {
-      progress_.clear();
-      print("step {:>5}  overflow at loss scale {:g}: step skipped\n",
-            event.step, event.loss_scale);
-    }
-    if (event.step == 1 || event.step % every_ == 0) {
-      progress_.clear();
-      print(
-          "step {:>5}/{}  loss {:7.4f}  lr {:.2e}  norm {:6.3f}  "
-          "{:7.1f} ms/step  {:>6} tokens/s\n",
-          event.step, options_.steps, event.loss, event.lr, event.grad_norm,
-          wall_ / static_cast<double>(counted_),
-          human_count(static_cast<double>(event.tokens) *
-                      static_cast<double>(counted_) / (wall_ / 1000)));
-      std::fflush(stdout);
-      wall_ = 0;
-      counted_ = 0;
-    }
-  }
-  void validation(const telemetry::ValidationEvent& event) {
-    if (options_.json) return;
-    progress_.clear();
-    print("{}",
-          styled(stdout, Style::kCyan,
-                 fmt::format("step {:>5}  validation loss {:.4f} "
-                             "(perplexity {:.1f})\n",
-                             event.step, event.loss, std::exp(event.loss))));
-    std::fflush(stdout);
-  }
-  void clear() { progress_.clear(); }
-  const std::vector<double>& losses() const { return losses_; }
-
- private:
-  const TrainOptions& options_;
-  int64_t every_;
-  Progress progress_;
-  std::vector<double> losses_;
-  double wall_ = 0;
-  int64_t counted_ = 0;
-};
-
-void introduce(const TrainOptions& options, const Start& start,
-               const data::TokenShard& tokens, const device::DeviceInfo& info,
-               const pipeline::Pipeline& pipeline) {
-  if (options.json) return;
-  const model::ModelConfig& c = start.config;
-  print(
-      "model       {}: {} parameters, {} layers of {}/{}, {} heads ({} "
-      "key/value), vocabulary {}\n",
-      c.name, grouped(model::parameter_count(c)), c.num_hidden_layers,
-      c.hidden_size, c.intermediate_size, c.num_attention_heads,
-      c.num_key_value_heads, grouped(c.vocab_size));
-  print("data        {} tokens of {}\n",
-        grouped(static_cast<int64_t>(tokens.size())), tokens.place());
-  print("engine      {} ({}, {} numerics), {} programs, {} of surfaces\n",
-        info.name, info.chip, info.numerics, pipeline.programs(),
-        human_bytes(static_cast<double>(pipeline.surface_bytes())));
-  if (const auto predicted = pipeline.predicted()) {
-    print("predicted   {}\n",
-          wrap(predicted_line(*predicted), terminal_width(stdout), 12));
-  }
-  print("batch       {} sequences of {} tokens per step\n",
-        options.accumulation, start.sequence);
-  print("run         {}\n\n", options.out);
-  std::fflush(stdout);
-}
-
-void conclude(const TrainOptions& options, const train::RunSummary& summary,
-              const std::vector<double>& losses) {
-  if (options.json) {
-    nlohmann::ordered_json json = {{"run", options.out},
-                                   {"steps", summary.last_step},
-                                   {"first_loss", summary.first_loss},
-                                   {"last_loss", summary.last_loss},
-                                   {"seconds", summary.seconds},
-                                   {"interrupted", summary.interrupted}};
-    if (summary.validation_loss) {
-      json["validation_loss"] = *summary.validation_loss;
-    }
-    print_json(json);
-    return;
-  }
-  if (!losses.empty()) {
-    print("\nloss        {:.4f} {} {:.4f}\n", losses.front(),
-          sparkline(losses, 40), losses.back());
-  }
-  print("checkpoint  {} after step {}, {}\n",
-        train::checkpoint_path(options.out).string(), summary.last_step,
-        human_duration(summary.seconds));
-  if (summary.interrupted) {
-    print("\nInterrupted. Continue with: aneroid train --out {} --resume\n",
-          options.out);
-  } else {
-    print(
-        "try         aneroid generate --model {} --prompt \"Once upon a "
-        "time\"\n",
-        options.out);
-  }
 }
 
 Status check_folder(const TrainOptions& options) {
@@ -322,22 +219,44 @@ telemetry::RunEvent run_event(const TrainOptions& options, const Start& start,
   return event;
 }
 
-train::TrainerOptions trainer_options(const TrainOptions& options,
-                                      int64_t sequence) {
+Result<train::TrainerOptions> trainer_options(const TrainOptions& options,
+                                              const Start& start) {
   train::TrainerOptions result;
-  result.sequence = sequence;
+  ANEROID_ASSIGN(result.pipeline, pipeline_options(options, start.config));
+  result.sequence = start.sequence;
   result.schedule = {options.lr, options.min_lr, options.warmup, options.steps};
   result.beta1 = options.beta1;
   result.beta2 = options.beta2;
   result.epsilon = options.epsilon;
   result.weight_decay = options.weight_decay;
   result.clip_norm = options.clip;
+  result.fuse_optimizer = options.fuse_optimizer;
   result.loss_scale = options.loss_scale;
   result.loss_scale_growth = options.loss_scale_growth;
   return result;
 }
 
-Result<int> train_in_folder(TrainOptions& options, Start start) {
+// The ids to train on; nothing when that is all of them.
+std::optional<train::VocabularyMap> used_ids(const TrainOptions& options,
+                                             const data::TokenShard& tokens) {
+  if (options.compact_vocabulary == "off") return {};
+  auto map = train::VocabularyMap::of(tokens);
+  // Below some thousand rows the classifier costs next to nothing.
+  constexpr int64_t kWorthLeavingOut = 4096;
+  const bool few = 2 * map.compact() <= map.whole() &&
+                   map.whole() - map.compact() >= kWorthLeavingOut;
+  if (options.compact_vocabulary == "auto" && !few) return {};
+  return map;
+}
+
+// How a process of a run ends.
+struct Ending {
+  int exit_code = kGood;
+  bool restart = false;
+};
+
+Result<Ending> train_in_folder(TrainOptions& options, Start start,
+                               const telemetry::Timer& started) {
   const fs::path run(options.out);
   start.sequence =
       options.sequence > 0
@@ -353,32 +272,47 @@ Result<int> train_in_folder(TrainOptions& options, Start start) {
   ANEROID_ASSIGN(
       const data::Split split,
       data::split_validation(*tokens, options.validation, start.sequence));
+  const auto used = used_ids(options, *tokens);
+  const auto renamed =
+      used ? std::make_shared<const std::vector<int32_t>>(used->to_compact())
+           : nullptr;
   ANEROID_ASSIGN(auto loader,
                  data::DataLoader::create(tokens, split.train,
                                           {.batch = options.accumulation,
                                            .sequence = start.sequence,
                                            .order = data::Order::kRandom,
-                                           .seed = options.seed}));
+                                           .seed = options.seed,
+                                           .renamed = renamed}));
   std::optional<data::DataLoader> validation;
   train::RunOptions run_options;
   if (split.validation.count > 0) {
-    ANEROID_ASSIGN(validation, data::DataLoader::create(
-                                   tokens, split.validation,
-                                   {.batch = 1,
-                                    .sequence = start.sequence,
-                                    .order = data::Order::kSequential}));
+    ANEROID_ASSIGN(validation,
+                   data::DataLoader::create(tokens, split.validation,
+                                            {.batch = 1,
+                                             .sequence = start.sequence,
+                                             .order = data::Order::kSequential,
+                                             .renamed = renamed}));
     run_options.validation_sequences =
         std::min<int64_t>(16, static_cast<int64_t>(validation->windows()));
   }
 
   ANEROID_ASSIGN(const OpenedDevice opened, open_device(options.device));
-  ANEROID_ASSIGN(
-      const auto trainer,
-      train::Trainer::create(*opened.device, *opened.pool, start.config,
-                             std::move(start.weights),
-                             trainer_options(options, start.sequence)));
+  ANEROID_ASSIGN(const auto training, trainer_options(options, start));
+  std::optional<train::WholeVocabulary> vocabulary;
+  model::ModelConfig config = start.config;
+  if (used) {
+    vocabulary.emplace(*opened.pool, start.config, *used, start.weights);
+    config = used->compact(start.config);
+    start.weights = used->compact(std::move(start.weights));
+    run_options.vocabulary = &*vocabulary;
+  }
+  ANEROID_ASSIGN(const auto trainer,
+                 train::Trainer::create(*opened.device, *opened.pool, config,
+                                        std::move(start.weights), training));
+  train::RunTotals totals;
   if (start.checkpoint) {
-    ANEROID_TRY(train::resume(std::move(*start.checkpoint), *trainer, loader));
+    ANEROID_ASSIGN(totals, train::resume(std::move(*start.checkpoint), *trainer,
+                                         loader, run_options.vocabulary));
   }
   const int64_t done = trainer->state().step;
   if (done > options.steps) {
@@ -404,12 +338,22 @@ Result<int> train_in_folder(TrainOptions& options, Start start) {
                                   telemetry::EventWriter::Mode::kAppend));
   ANEROID_TRY(events.write(run_event(options, start, opened, done)));
 
-  introduce(options, start, *tokens, opened.device->info(),
-            trainer->pipeline());
-  if (done > 0 && !options.json) print("resumed     after step {}\n", done);
+  if (!options.restarted) {
+    introduce({options, start.config, start.sequence, *tokens,
+               opened.device->info(), trainer->pipeline()});
+    if (used && !options.json) {
+      print("vocabulary  {} of {} ids occur and are trained\n",
+            grouped(used->compact()), grouped(used->whole()));
+    }
+    if (done > 0 && !options.json) print("resumed     after step {}\n", done);
+  }
   catch_interrupts();
-  Display display(options, done);
+  TrainDisplay display(options, done,
+                       options.restarted
+                           ? losses_so_far(train::events_path(run))
+                           : std::vector<double>());
   run_options.folder = run;
+  run_options.seconds_before = started.milliseconds() / 1000;
   run_options.steps = options.steps;
   run_options.checkpoint_every = options.checkpoint_every;
   run_options.validate_every = options.validate_every;
@@ -420,10 +364,41 @@ Result<int> train_in_folder(TrainOptions& options, Start start) {
   ANEROID_ASSIGN(
       const train::RunSummary summary,
       train::run(*trainer, loader, validation ? &*validation : nullptr, events,
-                 run_options, callbacks));
+                 run_options, callbacks, totals));
   display.clear();
+  if (summary.restart) return Ending{kGood, true};
   conclude(options, summary, display.losses());
-  return summary.interrupted ? kInterrupted : kGood;
+  return Ending{summary.interrupted ? kInterrupted : kGood, false};
+}
+
+// The command line of the process that goes on: the flags that a run does not
+// keep.
+std::vector<std::string> restart_arguments(const TrainOptions& options) {
+  const runtime::DeviceOptions& device = options.device.options;
+  std::vector<std::string> words = {"train",
+                                    "--resume",
+                                    "--restarted",
+                                    "--out",
+                                    options.out,
+                                    "--steps",
+                                    std::to_string(options.steps),
+                                    "--device",
+                                    options.device.device,
+                                    "--threads",
+                                    std::to_string(options.device.threads),
+                                    "--compile-budget",
+                                    std::to_string(device.compile_budget)};
+  const struct {
+    const char* flag;
+    bool set;
+  } switches[] = {{"--strict", device.strict},
+                  {"--faithful-silent", device.faithful_silent},
+                  {"--allow-reload", device.allow_reload},
+                  {"--json", options.json}};
+  for (const auto& [flag, set] : switches) {
+    if (set) words.emplace_back(flag);
+  }
+  return words;
 }
 
 struct TrainRequest {
@@ -432,18 +407,25 @@ struct TrainRequest {
 };
 
 Result<int> run_train(const TrainRequest& request) {
+  const telemetry::Timer started;
   TrainOptions options = request.options;
+  if (options.restarted) accept_interrupts();
+  if (options.as_published) apply_published(options, *request.command);
   ANEROID_TRY(check(options));
   if (options.resume && options.overwrite) {
     return usage_error("--resume and --overwrite contradict each other");
   }
   ANEROID_TRY(make_folder(options.out));
-  ANEROID_ASSIGN(const FolderLock lock, FolderLock::acquire(options.out));
+  ANEROID_ASSIGN(const RunLock lock, RunLock::acquire(options.out));
   ANEROID_TRY(check_folder(options));
   auto start = options.resume ? resumed_start(options, *request.command)
                               : fresh_start(options);
   if (!start) return tl::unexpected(start.error());
-  return train_in_folder(options, std::move(*start));
+  ANEROID_ASSIGN(const Ending ending,
+                 train_in_folder(options, std::move(*start), started));
+  if (!ending.restart) return ending.exit_code;
+  return tl::unexpected(
+      restart(options.out, restart_arguments(options)).error());
 }
 
 }  // namespace
@@ -460,7 +442,9 @@ void setup_train(CLI::App& command, Action& chosen) {
            "  aneroid train --data my.txt --out runs/mine --steps 2000\n"
            "  aneroid train --model stories15m --data tiny.bin "
            "--tokenizer tokenizer.model\n"
-           "  aneroid train --out runs/mine --resume\n");
+           "  aneroid train --out runs/mine --resume\n"
+           "  aneroid train --data tiny.bin --pipeline static "
+           "--as-published\n");
   add_train_options(command, request->options);
 }
 

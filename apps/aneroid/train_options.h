@@ -8,6 +8,8 @@
 #include <nlohmann/json.hpp>
 
 #include "aneroid/base/diagnostic.h"
+#include "aneroid/model/config.h"
+#include "aneroid/pipeline/create.h"
 #include "apps/aneroid/device_options.h"
 
 namespace aneroid::cli {
@@ -17,6 +19,8 @@ struct TrainOptions {
   bool resume = false;
   bool overwrite = false;
   bool json = false;
+  bool as_published = false;  // what it implies is in the fields below
+  bool restarted = false;     // executed by the process that ran before
 
   // Kept with the run: a resumed run takes them from its folder.
   std::string model = "storybook";
@@ -34,12 +38,19 @@ struct TrainOptions {
   double epsilon = 1e-8;
   double weight_decay = 0.1;
   double clip = 1.0;
+  bool fuse_optimizer = false;
   double loss_scale = 8192;
   int loss_scale_growth = 200;
   double validation = 0.05;
   int64_t validate_every = 100;
   int64_t checkpoint_every = 100;
   uint64_t seed = 42;
+  std::string pipeline = "dynamic";
+  bool ane_extras = true;  // of static-extras
+  bool rope = true;
+  double residual_alpha = 1;    // 0: 1 / sqrt(2 layers)
+  std::string init = "normal";  // or "published"
+  std::string compact_vocabulary = "auto";  // or "on", "off"
 
   DeviceFlags device;
 };
@@ -52,7 +63,12 @@ nlohmann::json to_json(const TrainOptions& options);
 Status restore(TrainOptions& options, const nlohmann::json& json,
                const std::string& place);
 
-// Error (usage) for numbers that cannot be meant.
+// The pipeline that the flags choose. Error (usage): an unknown name.
+Result<pipeline::Options> pipeline_options(const TrainOptions& options,
+                                           const model::ModelConfig& config);
+
+// Error (usage) for numbers that cannot be meant, flags that contradict each
+// other.
 Status check(const TrainOptions& options);
 
 }  // namespace aneroid::cli

@@ -1,4 +1,7 @@
 // aneroid convert: there and back, and files that are no models.
+#include <cmath>
+#include <cstring>
+
 #include "tests/cli/run_command.h"
 
 namespace aneroid::cli_test {
@@ -41,6 +44,48 @@ TEST_F(Convert, TakesTheFormatFromTheFlag) {
   EXPECT_EQ(read(path("odd.name")), read(path("x.safetensors")));
   expect_good({"convert", model_, path("x.bin"), "--to", "hf"});
   EXPECT_TRUE(std::filesystem::is_directory(path("x.bin")));
+}
+
+TEST_F(Convert, CarriesMomentsBetweenCheckpointFormats) {
+  if (!has_model()) GTEST_SKIP() << "skipped: no shared data";
+  const std::string said =
+      expect_good({"convert", model_, path("a.bin"), "--to", "blzt"});
+  EXPECT_NE(said.find("moments of zero"), std::string::npos) << said;
+  expect_good({"convert", path("a.bin"), path("ours.safetensors"), "--to",
+               "checkpoint"});
+  expect_good(
+      {"convert", path("ours.safetensors"), path("b.bin"), "--to", "blzt"});
+  EXPECT_EQ(read(path("a.bin")), read(path("b.bin")));
+  // Told by its first bytes, wherever a model may be given.
+  expect_good({"convert", path("b.bin"), path("back.bin")});
+  expect_good({"convert", model_, path("direct.bin")});
+  EXPECT_EQ(read(path("back.bin")), read(path("direct.bin")));
+}
+
+TEST_F(Convert, FoldsTheScaleOfResiduals) {
+  if (!has_model()) GTEST_SKIP() << "skipped: no shared data";
+  expect_good({"convert", model_, path("plain.bin")});
+  expect_good({"convert", model_, path("folded.bin"), "--fold-residual-scale"});
+  const std::string plain = read(path("plain.bin"));
+  const std::string folded = read(path("folded.bin"));
+  // Header, embedding, gains, wq, wk and wv of five layers come before wo.
+  const size_t before = 28 + 4 * (512 * 64 + 5 * (64 + 64 * 64 + 2 * 32 * 64));
+  float was = 0;
+  float is = 0;
+  std::memcpy(&was, plain.data() + before, sizeof was);
+  std::memcpy(&is, folded.data() + before, sizeof is);
+  EXPECT_EQ(plain.substr(28, before - 28), folded.substr(28, before - 28));
+  EXPECT_FLOAT_EQ(is, was / std::sqrt(10.0F));
+}
+
+TEST_F(Convert, RefusesMomentsThatAreNotThere) {
+  if (!has_model()) GTEST_SKIP() << "skipped: no shared data";
+  expect_refusal(
+      {"convert", model_, path("x.safetensors"), "--to", "checkpoint"}, 3,
+      "weights alone");
+  expect_refusal(
+      {"convert", model_, path("x"), "--to", "blzt", "--fold-residual-scale"},
+      2, "formats of weights");
 }
 
 TEST_F(Convert, RefusesUnknownFormats) {

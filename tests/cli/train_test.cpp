@@ -4,6 +4,9 @@
 #include <chrono>
 #include <cmath>
 #include <csignal>
+#include <fstream>
+#include <set>
+#include <string>
 #include <thread>
 
 #include <nlohmann/json.hpp>
@@ -295,6 +298,9 @@ TEST_F(Train, RefusesNumbersThatCannotBeMeant) {
     SCOPED_TRACE(std::string(flag) + " " + value);
     expect_refusal(train({flag, value, "--overwrite"}), 2, flag);
   }
+  expect_refusal(
+      train({"--fuse-optimizer", "--pipeline", "static", "--overwrite"}), 2,
+      "--fuse-optimizer needs --accum 1");
   for (const char* flag : {"--accum", "--seq", "--threads"}) {
     expect_refusal({"train", flag, "-1", "--config", config_, "--steps", "1",
                     "--out", path("run"), "--overwrite"},
@@ -483,6 +489,44 @@ TEST_F(Bench, PartsSumToTheStep) {
   }
   // In every single step; medians of parts need not sum to the median step.
   EXPECT_LT(said["unaccounted_percent"], 2.0);
+}
+
+TEST_F(Bench, WritesATimeline) {
+  expect_good({"bench", "step", "--config", config_, "--seq", "32", "--steps",
+               "1", "--threads", "2", "--trace", path("trace.json"), "--json"});
+  const Json events =
+      Json::parse(std::ifstream(path("trace.json")))["traceEvents"];
+  std::set<std::string> names;
+  for (const Json& event : events) {
+    if (event["ph"] != "X") continue;
+    EXPECT_GE(event["ts"], 0) << event;
+    EXPECT_GE(event["dur"], 0) << event;
+    names.insert(event["cat"].get<std::string>() + " " +
+                 event["name"].get<std::string>());
+  }
+  for (const char* name : {"part engine_forward", "foreground cross entropy",
+                           "background d down_proj"}) {
+    EXPECT_TRUE(names.contains(name)) << name;
+  }
+  expect_refusal({"bench", "step", "--config", config_, "--seq", "32",
+                  "--steps", "1", "--trace", path("no/such/folder/trace.json")},
+                 3, "trace.json");
+}
+
+TEST_F(Bench, SaysWhatTheComputerCouldDo) {
+  const Json ceiling =
+      Json::parse(expect_good({"bench", "ceiling", "--rounds", "1", "--json"}));
+  EXPECT_GT(ceiling["fma_gflop_per_s"]["best"], 0);
+  EXPECT_GT(ceiling["read_gb_per_s"]["best"], 0);
+  const Json gemm =
+      Json::parse(expect_good({"bench", "gemm", "--config", config_, "--seq",
+                               "32", "--rounds", "2", "--json"}));
+  EXPECT_GT(gemm["products"].size(), 5U);
+  for (const Json& row : gemm["products"]) {
+    EXPECT_GT(row["gflop_per_s"]["median"], 0) << row;
+    EXPECT_GT(row["percent_of_ceiling"], 0) << row;
+  }
+  expect_refusal({"bench", "gemm", "--rounds", "0"}, 2, "--rounds");
 }
 
 TEST_F(Bench, MeasuresAllEightKernels) {
