@@ -363,7 +363,8 @@ TEST(Products, AreThoseOfAStep) {
   }
   // The backward pass computes the scores again: 2 x 256^2 x 768 x 12 more.
   EXPECT_DOUBLE_EQ(all, training_flops(config, 256) + 1207959552.0);
-  EXPECT_EQ(rows, 3 * (12 * 7 + 1) + 7 * 144);
+  // The classifier in four tiles of 8000.
+  EXPECT_EQ(rows, 3 * (12 * 7 + 4) + 7 * 144);
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "aneroid/kernels/pipeline.h"
+
 namespace aneroid::kernels {
 namespace {
 
@@ -43,18 +45,23 @@ void add(std::vector<TrainingProduct>& products, TrainingProduct product) {
 
 std::vector<TrainingProduct> training_products(const model::ModelConfig& config,
                                                int64_t sequence) {
+  // Programs take the classifier in tiles.
+  const VocabularyTiles tiles = vocabulary_tiles(config.vocab_size);
+  std::vector<Weight> weights = weights_of(config);
+  weights.back().out = tiles.size;
+  weights.back().count = tiles.count;
   const int64_t s = sequence;
   const int64_t hd = config.head_dim;
   const int64_t heads = config.num_hidden_layers * config.num_attention_heads;
   std::vector<TrainingProduct> products;
-  for (const Weight& w : weights_of(config)) {
+  for (const Weight& w : weights) {
     add(products, {w.name, Kind::kForward, w.out, s, w.in, w.count});
   }
-  for (const Weight& w : weights_of(config)) {
+  for (const Weight& w : weights) {
     add(products, {std::string("dx of ") + w.name, Kind::kForward, w.in, s,
                    w.out, w.count});
   }
-  for (const Weight& w : weights_of(config)) {
+  for (const Weight& w : weights) {
     add(products, {std::string("dW of ") + w.name, Kind::kGradient, w.out, w.in,
                    s, w.count});
   }

@@ -31,8 +31,8 @@ struct TrainingProduct {
   }
 };
 
-// `config` must be valid. Equal shapes share a row; the classifier as a whole,
-// not in tiles.
+// `config` must be valid. Equal shapes share a row; the classifier is taken in
+// vocabulary_tiles(), padding included.
 std::vector<TrainingProduct> training_products(const model::ModelConfig& config,
                                                int64_t sequence);
 

@@ -130,7 +130,7 @@ Result<double> Trainer::micro_step(std::span<const int32_t> inputs,
                                    std::span<const int32_t> targets, bool first,
                                    telemetry::TimeTable& time) {
   Gradients& gradients = stored_gradients();
-  const auto loss = pass(
+  auto loss = pass(
       inputs, targets,
       [&] {
         gradients.begin(first);
