@@ -434,8 +434,8 @@ void setup_train(CLI::App& command, Action& chosen) {
   const auto request = bind(command, chosen, run_train);
   request->command = &command;
   describe(command,
-           "Without flags it learns from the stories inside the program: about "
-           "three minutes on two cores. The run's folder holds the "
+           "Without flags it learns from the stories inside the program: one "
+           "or two minutes on two cores. The run's folder holds the "
            "checkpoint, its tokenizer, its flags and events.jsonl. Ctrl-C "
            "finishes the step and writes a checkpoint.",
            "  aneroid train\n"
