@@ -23,6 +23,9 @@ namespace {
 ZeroedMemory::ZeroedMemory(size_t size) {
   if (size == 0) return;
 #if defined(ANEROID_HEAP_MEMORY)
+  // Asked for too much, the checking allocator ends the program.
+  constexpr size_t kMost = size_t{1} << 38;
+  if (size > kMost) return;
   data_ = static_cast<std::byte*>(std::calloc(size, 1));
 #else
   void* const memory = mmap(nullptr, size, PROT_READ | PROT_WRITE,
