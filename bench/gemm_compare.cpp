@@ -12,7 +12,7 @@
 #include <cblas.h>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
+#include <exception>
 #include <oneapi/dnnl/dnnl.h>
 #include <string>
 #include <unistd.h>
@@ -201,7 +201,7 @@ int run(const model::ModelConfig& config, int64_t sequence, int rounds,
 }  // namespace
 }  // namespace aneroid::bench
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   // Idle OpenMP threads must not spin beside ours; OpenMP reads this when the
   // program is loaded.
   if (std::getenv("OMP_WAIT_POLICY") == nullptr) {
@@ -220,4 +220,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   return aneroid::bench::run(*config, sequence, rounds, json);
+} catch (const std::exception& error) {
+  std::fprintf(stderr, "gemm_compare: %s\n", error.what());
+  return 3;
 }

@@ -53,8 +53,8 @@ HWY_INLINE hn::Vec<D> load_half(D d, const Half* src) {
 // setting the lowest bit first moves ties, and only ties, past the middle.
 // Infinities must not become NaN that way.
 template <class D>
-HWY_INLINE hn::Vec<hn::Rebind<hwy::float16_t, D>> to_half_lanes(hn::Vec<D> v,
-                                                                D d) {
+HWY_INLINE hn::Vec<hn::Rebind<hwy::float16_t, D> > to_half_lanes(hn::Vec<D> v,
+                                                                 D d) {
   const hn::RebindToUnsigned<D> du;
   const hn::RebindToSigned<D> di;
   const hn::Rebind<hwy::float16_t, D> dh;

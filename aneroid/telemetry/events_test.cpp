@@ -31,9 +31,9 @@ std::vector<Event> one_of_each() {
 }
 
 TEST(Events, EachKindRoundTrips) {
-  constexpr const char* kNames[] = {
-      "run",    "step",     "validation", "checkpoint",
-      "sample", "overflow", "restart",    "end"};
+  constexpr const char* kNames[] = {"run",        "step",   "validation",
+                                    "checkpoint", "sample", "overflow",
+                                    "restart",    "end"};
   size_t i = 0;
   for (const Event& event : one_of_each()) {
     const std::string line = to_line(event);

@@ -48,8 +48,8 @@ struct TrainOptions {
   std::string pipeline = "dynamic";
   bool ane_extras = true;  // of static-extras
   bool rope = true;
-  double residual_alpha = 1;    // 0: 1 / sqrt(2 layers)
-  std::string init = "normal";  // or "published"
+  double residual_alpha = 1;                // 0: 1 / sqrt(2 layers)
+  std::string init = "normal";              // or "published"
   std::string compact_vocabulary = "auto";  // or "on", "off"
 
   DeviceFlags device;
