@@ -185,12 +185,14 @@ Result<std::unique_ptr<Dynamic>> Dynamic::create(
 
 Status Dynamic::stage(const model::Weights& weights) {
   for (size_t p = 0; p < weights.size(); ++p) {
-    const int64_t rows = weights[p].shape[0];
+    const Shape& shape = weights[p].shape;
+    const int64_t rows = shape[0];
+    const int64_t columns = shape.size() == 1 ? 1 : shape[1];
     const int64_t chunk = rows_per_task(p);
     impl_->pool->run((rows + chunk - 1) / chunk, [&](int64_t task, int) {
       const int64_t first = task * chunk;
-      stage_rows(p, weights[p].data.data(), first,
-                 std::min(chunk, rows - first));
+      stage_block(p, weights[p].data.data(),
+                  {first, std::min(chunk, rows - first), 0, columns});
     });
   }
   return {};
@@ -201,13 +203,6 @@ int64_t Dynamic::rows_per_task(size_t parameter) const {
   const Shape& shape = impl_->table[parameter].shape;
   const int64_t columns = shape.size() == 1 ? 1 : shape[1];
   return std::max<int64_t>(32, (1 << 16) / columns / 32 * 32);
-}
-
-void Dynamic::stage_rows(size_t parameter, const float* tensor, int64_t first,
-                         int64_t count) const {
-  const Shape& shape = impl_->table[parameter].shape;
-  stage_block(parameter, tensor,
-              {first, count, 0, shape.size() == 1 ? 1 : shape[1]});
 }
 
 void Dynamic::stage_block(size_t parameter, const float* tensor,

@@ -38,9 +38,7 @@ class Dynamic : public Pipeline {
 
   // Rounds as the storage demands; never fails.
   Status stage(const model::Weights& weights) override;
-  bool stages_rows() const override { return true; }
-  void stage_rows(size_t parameter, const float* tensor, int64_t first,
-                  int64_t count) const override;
+  bool stages_blocks() const override { return true; }
   void stage_block(size_t parameter, const float* tensor,
                    const Block& block) const override;
   int64_t rows_per_task(size_t parameter) const override;

@@ -1,7 +1,7 @@
 // A pipeline: one way for weights to reach the engine, and the micro-step that
 // follows from it. Trainers know pipelines by this interface alone.
 //
-// Thread-compatible, but for what stage_rows() says.
+// Thread-compatible, but for what stage_block() says.
 #pragma once
 
 #include <cassert>
@@ -98,20 +98,17 @@ class Pipeline {
   virtual bool can_stage() const { return true; }
   // Programs that the next stage() compiles.
   virtual int compiles_per_stage() const { return 0; }
-  // Whether stage_rows() may stand in for stage().
-  virtual bool stages_rows() const { return false; }
-  // Rows [first, first + count) of one tensor, on the calling thread, when
-  // stages_rows(). Safe to call from several threads for different rows.
-  virtual void stage_rows(size_t parameter, const float* tensor, int64_t first,
-                          int64_t count) const = 0;
-  // The same for a rectangle of a tensor that has rows of shape[1] elements (a
-  // gain: of one).
+  // Whether stage_block() may stand in for stage().
+  virtual bool stages_blocks() const { return false; }
+  // A rectangle of a tensor with rows of shape[1] elements (a gain: of one).
   struct Block {
     int64_t first_row = 0;
     int64_t rows = 0;
     int64_t first_column = 0;
     int64_t columns = 0;
   };
+  // Stages part of one tensor, on the calling thread, when stages_blocks().
+  // Safe to call from several threads for blocks that do not overlap.
   virtual void stage_block(size_t parameter, const float* tensor,
                            const Block& block) const;
   // A good number of rows per task for who shares out an update.
@@ -144,7 +141,7 @@ class Pipeline {
 
 inline void Pipeline::stage_block(size_t /*parameter*/, const float* /*tensor*/,
                                   const Block& /*block*/) const {
-  assert(!stages_rows());  // who stages rows stages blocks
+  assert(!stages_blocks());
 }
 
 }  // namespace aneroid::pipeline

@@ -139,10 +139,6 @@ int Static::compiles_per_stage() const {
   return impl_->programs->compiles_per_stage();
 }
 
-void Static::stage_rows(size_t, const float*, int64_t, int64_t) const {
-  assert(false && "weights are baked: stages_rows() is false");
-}
-
 int64_t Static::rows_per_task(size_t parameter) const {
   const Shape& shape = impl_->table[parameter].shape;
   const int64_t columns = shape.size() == 1 ? 1 : shape[1];

@@ -41,8 +41,6 @@ class Static : public Pipeline {
   Status stage(const model::Weights& weights) override;
   bool can_stage() const override;
   int compiles_per_stage() const override;
-  void stage_rows(size_t parameter, const float* tensor, int64_t first,
-                  int64_t count) const override;
   int64_t rows_per_task(size_t parameter) const override;
 
   Status forward(std::span<const int32_t> tokens, const float* embedding,

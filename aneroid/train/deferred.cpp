@@ -6,7 +6,6 @@
 #include "aneroid/cpu/convert.h"
 #include "aneroid/cpu/optimizer.h"
 #include "aneroid/pipeline/surface_io.h"
-#include "aneroid/train/gradients.h"
 
 namespace aneroid::train {
 namespace {
@@ -60,12 +59,12 @@ void DeferredGradients::finish(std::span<const int32_t> tokens,
 }
 
 bool DeferredGradients::finite() const {
-  std::vector<char> fine(weights_.size());
-  pool_.run(static_cast<int64_t>(weights_.size()), [&](int64_t i, int) {
-    const pipeline::WeightGradient& g = weights_[static_cast<size_t>(i)];
-    fine[static_cast<size_t>(i)] = all_finite(g.dy) && all_finite(g.x) ? 1 : 0;
-  });
-  return std::ranges::all_of(fine, [](char ok) { return ok != 0; }) &&
+  std::vector<pipeline::BlockView> factors;
+  for (const pipeline::WeightGradient& gradient : weights_) {
+    factors.push_back(gradient.dy);
+    factors.push_back(gradient.x);
+  }
+  return all_finite(pool_, factors) &&
          std::ranges::all_of(gains_,
                              [](const Gain& gain) {
                                return cpu::all_finite(gain.values.data(),
@@ -150,7 +149,7 @@ double DeferredGradients::norm() {
   return std::sqrt(std::max(0.0, sum));
 }
 
-void DeferredGradients::add_embedding_rows(const Piece& piece) const {
+void DeferredGradients::add_embedding_rows(const GradientPiece& piece) const {
   auto row = std::ranges::lower_bound(
       embedding_rows_, piece.first_row, {},
       [](const EmbeddingRow& each) { return int64_t{each.token}; });
@@ -166,7 +165,7 @@ void DeferredGradients::add_embedding_rows(const Piece& piece) const {
 }
 
 void DeferredGradients::scatter_untied(
-    const std::function<void(const Piece&)>& consume) {
+    const std::function<void(const GradientPiece&)>& consume) {
   // Most rows have no gradient, and yet decay and moments move them.
   constexpr int64_t kRows = 64;
   const int64_t width = config_.hidden_size;
@@ -174,14 +173,15 @@ void DeferredGradients::scatter_untied(
     const int64_t first = task * kRows;
     const int64_t rows = std::min(kRows, config_.vocab_size - first);
     std::vector<float> values(static_cast<size_t>(rows * width), 0.0F);
-    const Piece piece{embedding_, first, rows, 0, width, values.data(), width};
+    const GradientPiece piece{embedding_, first,         rows, 0,
+                              width,      values.data(), width};
     add_embedding_rows(piece);
     consume(piece);
   });
 }
 
 void DeferredGradients::update(
-    const std::function<void(const Piece&)>& consume) {
+    const std::function<void(const GradientPiece&)>& consume) {
   size_t next = 0;
   std::vector<cpu::ThreadPool::JobHandle> pending(kPending);
   for (const pipeline::WeightGradient& gradient : weights_) {
@@ -200,10 +200,11 @@ void DeferredGradients::update(
         {gradient.dy.rows, gradient.x.rows, gradient.dy.columns},
         gradient.dy.matrix, x,
         [this, &consume, &gradient, embedding](const cpu::GemmTile& tile) {
-          const Piece piece{gradient.parameter, gradient.first_row + tile.row,
-                            tile.rows,          tile.column,
-                            tile.columns,       tile.values,
-                            tile.row_stride};
+          const GradientPiece piece{
+              gradient.parameter, gradient.first_row + tile.row,
+              tile.rows,          tile.column,
+              tile.columns,       tile.values,
+              tile.row_stride};
           if (embedding) add_embedding_rows(piece);
           consume(piece);
         },

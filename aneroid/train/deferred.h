@@ -18,6 +18,7 @@
 #include "aneroid/model/config.h"
 #include "aneroid/model/parameters.h"
 #include "aneroid/pipeline/pipeline.h"
+#include "aneroid/train/gradients.h"
 
 namespace aneroid::train {
 
@@ -39,20 +40,9 @@ class DeferredGradients {
   // Costs a tenth of a micro-step.
   double norm();
 
-  // Part of one tensor's gradient, [rows, columns]; to be read or changed by
-  // one thread at a time.
-  struct Piece {
-    size_t parameter = 0;
-    int64_t first_row = 0;
-    int64_t rows = 0;
-    int64_t first_column = 0;
-    int64_t columns = 0;
-    float* values = nullptr;
-    int64_t row_stride = 0;
-  };
   // Computes every gradient, each element once, and returns when all pieces
   // were consumed. `consume` is called from several threads.
-  void update(const std::function<void(const Piece&)>& consume);
+  void update(const std::function<void(const GradientPiece&)>& consume);
 
  private:
   // Gradients at the embedding's output, summed per token id.
@@ -63,8 +53,8 @@ class DeferredGradients {
   double weight_squares(const pipeline::WeightGradient& gradient);
   double embedding_squares() const;
   const std::vector<float>& gram(const pipeline::BlockView& block);
-  void add_embedding_rows(const Piece& piece) const;
-  void scatter_untied(const std::function<void(const Piece&)>& consume);
+  void add_embedding_rows(const GradientPiece& piece) const;
+  void scatter_untied(const std::function<void(const GradientPiece&)>& consume);
 
   cpu::ThreadPool& pool_;
   const model::ModelConfig config_;

@@ -8,6 +8,24 @@
 #include "aneroid/pipeline/surface_io.h"
 
 namespace aneroid::train {
+namespace {
+
+bool all_finite(const pipeline::BlockView& block) {
+  const auto columns = static_cast<size_t>(block.columns);
+  for (int64_t r = 0; r < block.rows; ++r) {
+    const int64_t at = r * block.matrix.row_stride;
+    const bool fine =
+        block.matrix.storage == cpu::Storage::kHalf
+            ? cpu::all_finite(static_cast<const Half*>(block.matrix.data) + at,
+                              columns)
+            : cpu::all_finite(static_cast<const float*>(block.matrix.data) + at,
+                              columns);
+    if (!fine) return false;
+  }
+  return true;
+}
+
+}  // namespace
 
 void gain_gradient(const pipeline::GainGradient& gradient, double epsilon,
                    bool add, float* result) {
@@ -33,19 +51,15 @@ void gain_gradient(const pipeline::GainGradient& gradient, double epsilon,
   }
 }
 
-bool all_finite(const pipeline::BlockView& block) {
-  const auto columns = static_cast<size_t>(block.columns);
-  for (int64_t r = 0; r < block.rows; ++r) {
-    const int64_t at = r * block.matrix.row_stride;
-    const bool fine =
-        block.matrix.storage == cpu::Storage::kHalf
-            ? cpu::all_finite(static_cast<const Half*>(block.matrix.data) + at,
-                              columns)
-            : cpu::all_finite(static_cast<const float*>(block.matrix.data) + at,
-                              columns);
-    if (!fine) return false;
-  }
-  return true;
+bool all_finite(cpu::ThreadPool& pool,
+                std::span<const pipeline::BlockView> blocks) {
+  const cpu::ThreadPool::Label label(pool, "overflow check");
+  std::vector<char> fine(blocks.size());
+  pool.run(static_cast<int64_t>(fine.size()), [&](int64_t i, int) {
+    const auto at = static_cast<size_t>(i);
+    fine[at] = all_finite(blocks[at]) ? 1 : 0;
+  });
+  return std::ranges::all_of(fine, [](char ok) { return ok != 0; });
 }
 
 Gradients::Gradients(cpu::ThreadPool& pool, const model::ModelConfig& config,
@@ -127,14 +141,7 @@ void Gradients::finish(std::span<const int32_t> tokens,
 }
 
 bool Gradients::finite() const {
-  std::vector<char> fine(factors_.size());
-  const cpu::ThreadPool::Label label(pool_, "overflow check");
-  pool_.run(static_cast<int64_t>(fine.size()), [&](int64_t i, int) {
-    const auto at = static_cast<size_t>(i);
-    fine[at] = all_finite(factors_[at]) ? 1 : 0;
-  });
-  return finite_embedding_ &&
-         std::ranges::all_of(fine, [](char ok) { return ok != 0; });
+  return finite_embedding_ && all_finite(pool_, factors_);
 }
 
 double Gradients::norm() {

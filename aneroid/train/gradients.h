@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "aneroid/cpu/gemm.h"
@@ -12,6 +13,18 @@
 #include "aneroid/pipeline/pipeline.h"
 
 namespace aneroid::train {
+
+// Part of one tensor's gradient, [rows, columns]; to be read or changed by one
+// thread at a time.
+struct GradientPiece {
+  size_t parameter = 0;
+  int64_t first_row = 0;
+  int64_t rows = 0;
+  int64_t first_column = 0;
+  int64_t columns = 0;
+  float* values = nullptr;
+  int64_t row_stride = 0;
+};
 
 // Gradients of every row of the parameter table, multiplied by whatever scale
 // the logit gradients had. Thread-compatible.
@@ -69,7 +82,9 @@ class Gradients {
   bool first_ = true;
 };
 
-bool all_finite(const pipeline::BlockView& block);
+// Whether every element of every block is finite.
+bool all_finite(cpu::ThreadPool& pool,
+                std::span<const pipeline::BlockView> blocks);
 
 // The plain definition of a gain gradient: dg[c] (+)= sum_t dxn x r.
 void gain_gradient(const pipeline::GainGradient& gradient, double epsilon,

@@ -238,7 +238,7 @@ class Run {
                             {"data", loader_.state()}};
     // Times differ from run to run, so they are kept only where a run spans
     // processes by nature.
-    if (!trainer_.pipeline().stages_rows()) {
+    if (!trainer_.pipeline().stages_blocks()) {
       count_wall_time();
       state[kTotalsKey] = to_json(summary_.totals);
     }

@@ -98,7 +98,8 @@ Status Trainer::stage() {
 
 bool Trainer::fuses(const data::Batch& batch) const {
   return options_.fuse_optimizer && batch.size == 1 &&
-         pipeline_->stages_rows() && gradient_sums_ == cpu::Accumulate::kFloat;
+         pipeline_->stages_blocks() &&
+         gradient_sums_ == cpu::Accumulate::kFloat;
 }
 
 Gradients& Trainer::stored_gradients() {
@@ -157,7 +158,7 @@ Result<double> Trainer::accumulate(const data::Batch& batch,
         micro_step(std::span(batch.inputs).subspan(at, length),
                    std::span(batch.targets).subspan(at, length), i == 0, time));
     sum += loss / static_cast<double>(batch.size);
-    if (options_.clip_norm <= 0) {
+    if (!clips() && checks_factors()) {
       const telemetry::TimeTable::Scope checking(time, "weight_gradients");
       finite_ = (i == 0 || finite_) && gradients_->finite();
     }
@@ -212,20 +213,20 @@ Result<StepReport> Trainer::step(const data::Batch& batch,
       time, fused ? "fused_optimizer" : "optimizer");
   const double undo =
       1.0 / (report.loss_scale * static_cast<double>(batch.size));
-  const bool clips = options_.clip_norm > 0;
-  // The norm is wanted before the update only for clipping.
+  // The norm is wanted before the update for clipping, and where nothing else
+  // tells of an overflow.
   double norm = 0;
-  if (clips && !fused) {
+  if (!fused && (clips() || !checks_factors())) {
     norm = gradients_->norm() * undo;
   } else if (!(fused ? deferred_->finite() : finite_)) {
     norm = std::numeric_limits<double>::infinity();
-  } else if (clips) {
+  } else if (clips()) {
     norm = deferred_->norm() * undo;
   }
   ANEROID_ASSIGN(const bool updates, judge(report, norm));
   if (!updates) return report;
   double scale = undo;
-  if (clips) {
+  if (clips()) {
     // As PyTorch's clip_grad_norm_ does it.
     scale *= std::min(1.0, options_.clip_norm / (report.grad_norm + 1e-6));
   }
@@ -233,7 +234,8 @@ Result<StepReport> Trainer::step(const data::Batch& batch,
   cpu::AdamW adamw = last_update(report.learning_rate);
   adamw.grad_scale = static_cast<float>(scale);
   const double found = fused ? update_deferred(adamw) : update_stored(adamw);
-  if (!clips) report.grad_norm = found * undo;
+  staged_ = pipeline_->stages_blocks();
+  if (!clips()) report.grad_norm = found * undo;
   return report;
 }
 
@@ -252,41 +254,55 @@ cpu::AdamW Trainer::last_update(double learning_rate) const {
   return adamw;
 }
 
+double Trainer::update_piece(const cpu::AdamW& optimizer,
+                             const GradientPiece& piece) {
+  const size_t p = piece.parameter;
+  cpu::AdamW adamw = optimizer;
+  if (!table_[p].decay) adamw.weight_decay = 0.0F;
+  const int64_t width =
+      static_cast<int64_t>(weights_[p].data.size()) / weights_[p].shape[0];
+  // Whole rows are one run.
+  const bool whole = piece.columns == width && piece.row_stride == width;
+  const int64_t runs = whole ? 1 : piece.rows;
+  const auto size =
+      static_cast<size_t>(whole ? piece.rows * width : piece.columns);
+  double squares = 0;
+  for (int64_t r = 0; r < runs; ++r) {
+    const auto at =
+        static_cast<size_t>((piece.first_row + r) * width + piece.first_column);
+    const float* const gradient = piece.values + r * piece.row_stride;
+    cpu::adamw_update(
+        weights_[p].data.data() + at, first_moments_[p].data.data() + at,
+        second_moments_[p].data.data() + at, gradient, size, adamw);
+    if (!clips()) squares += cpu::sum_of_squares(gradient, size);
+  }
+  // Written to the surfaces while it is in the cache.
+  if (pipeline_->stages_blocks()) {
+    pipeline_->stage_block(
+        p, weights_[p].data.data(),
+        {piece.first_row, piece.rows, piece.first_column, piece.columns});
+  }
+  return squares;
+}
+
 double Trainer::update_stored(const cpu::AdamW& optimizer) {
-  const bool rows_staged = pipeline_->stages_rows();
   const cpu::ThreadPool::Label label(
-      pool_, rows_staged ? "adamw and staging" : "adamw");
-  const bool clips = options_.clip_norm > 0;  // then the norm is known
+      pool_, pipeline_->stages_blocks() ? "adamw and staging" : "adamw");
   double total = 0;
   for (size_t p = 0; p < weights_.size(); ++p) {
-    cpu::AdamW adamw = optimizer;
-    if (!table_[p].decay) adamw.weight_decay = 0.0F;
     const int64_t rows = weights_[p].shape[0];
     const int64_t width = static_cast<int64_t>(weights_[p].data.size()) / rows;
     const int64_t chunk = pipeline_->rows_per_task(p);
     const int64_t pieces = (rows + chunk - 1) / chunk;
     std::vector<double> squares(static_cast<size_t>(pieces), 0.0);
-    // Each piece is updated and written to the surfaces while it is in cache.
     pool_.run(pieces, [&](int64_t task, int) {
       const int64_t first = task * chunk;
-      const int64_t count = std::min(chunk, rows - first);
-      const auto at = static_cast<size_t>(first * width);
-      const float* const gradient = (*gradients_)[p].data() + at;
-      const auto size = static_cast<size_t>(count * width);
-      cpu::adamw_update(
-          weights_[p].data.data() + at, first_moments_[p].data.data() + at,
-          second_moments_[p].data.data() + at, gradient, size, adamw);
-      if (!clips) {
-        squares[static_cast<size_t>(task)] =
-            cpu::sum_of_squares(gradient, size);
-      }
-      if (rows_staged) {
-        pipeline_->stage_rows(p, weights_[p].data.data(), first, count);
-      }
+      squares[static_cast<size_t>(task)] = update_piece(
+          optimizer, {p, first, std::min(chunk, rows - first), 0, width,
+                      (*gradients_)[p].data() + first * width, width});
     });
     total += std::accumulate(squares.begin(), squares.end(), 0.0);
   }
-  staged_ = rows_staged;
   return std::sqrt(total);
 }
 
@@ -295,29 +311,11 @@ double Trainer::update_deferred(const cpu::AdamW& optimizer) {
   // order afterwards, for the same norm every time.
   std::mutex mutex;
   std::map<std::array<int64_t, 3>, double> squares;
-  deferred_->update([&](const DeferredGradients::Piece& piece) {
-    const size_t p = piece.parameter;
-    cpu::AdamW adamw = optimizer;
-    if (!table_[p].decay) adamw.weight_decay = 0.0F;
-    const int64_t width =
-        static_cast<int64_t>(weights_[p].data.size()) / weights_[p].shape[0];
-    double sum = 0;
-    for (int64_t r = 0; r < piece.rows; ++r) {
-      const auto at = static_cast<size_t>((piece.first_row + r) * width +
-                                          piece.first_column);
-      const float* const gradient = piece.values + r * piece.row_stride;
-      const auto count = static_cast<size_t>(piece.columns);
-      sum += cpu::sum_of_squares(gradient, count);
-      cpu::adamw_update(
-          weights_[p].data.data() + at, first_moments_[p].data.data() + at,
-          second_moments_[p].data.data() + at, gradient, count, adamw);
-    }
-    pipeline_->stage_block(
-        p, weights_[p].data.data(),
-        {piece.first_row, piece.rows, piece.first_column, piece.columns});
+  deferred_->update([&](const GradientPiece& piece) {
+    const double sum = update_piece(optimizer, piece);
     const std::lock_guard lock(mutex);
-    squares[{static_cast<int64_t>(p), piece.first_row, piece.first_column}] =
-        sum;
+    squares[{static_cast<int64_t>(piece.parameter), piece.first_row,
+             piece.first_column}] = sum;
   });
   double total = 0;
   for (const auto& [place, sum] : squares) total += sum;

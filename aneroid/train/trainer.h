@@ -139,7 +139,16 @@ class Trainer {
   Result<double> defer(const data::Batch& batch, telemetry::TimeTable& time);
   // Fills in norm and skip; false when there is no update to make.
   Result<bool> judge(StepReport& report, double norm);
-  // They return the norm of what they were given.
+  bool clips() const { return options_.clip_norm > 0; }
+  // fp16 factors that are finite have a finite product sum in fp32; fp32 ones
+  // need not.
+  bool checks_factors() const {
+    return gradient_sums_ == cpu::Accumulate::kFloat;
+  }
+  // AdamW and staging of what the piece is the gradient of. Returns its sum of
+  // squares, or 0 when clipping, where the norm is known before.
+  double update_piece(const cpu::AdamW& optimizer, const GradientPiece& piece);
+  // Of all pieces. They return the root of the sums.
   double update_stored(const cpu::AdamW& optimizer);
   double update_deferred(const cpu::AdamW& optimizer);
 

@@ -131,6 +131,7 @@ Result<int> run_step(const BenchOptions& options) {
                  train::Trainer::create(*opened.device, *opened.pool, config,
                                         model::initialise(config, options.seed),
                                         trainer_options));
+  ANEROID_TRY(trainer->stage());
   const double start_ms = compile.milliseconds();
   const data::Batch batch = random_batch(config, options);
 
