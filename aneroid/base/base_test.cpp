@@ -142,6 +142,23 @@ TEST_F(FileTest, SecondLockIsRefusedUntilTheFirstIsGone) {
   EXPECT_TRUE(FolderLock::acquire(folder_));
 }
 
+TEST_F(FileTest, AnInheritedLockIsTakenOver) {
+  auto first = FolderLock::acquire(folder_);
+  ASSERT_TRUE(first);
+  ASSERT_TRUE(first->survive_exec(true));
+  // What exec would leave: the same open file under a number.
+  const int inherited = ::dup(first->descriptor());
+  ASSERT_GE(inherited, 0);
+  {
+    const auto second = FolderLock::acquire(folder_, inherited);
+    ASSERT_TRUE(second);
+    EXPECT_EQ(second->descriptor(), inherited);
+  }
+  // A number that is no lock of this folder is not used.
+  EXPECT_FALSE(FolderLock::acquire(folder_, 0));
+  EXPECT_FALSE(FolderLock::acquire(folder_, 12345));
+}
+
 TEST(ZeroedMemory, IsZeroAndMoves) {
   ZeroedMemory none;
   EXPECT_EQ(none.data(), nullptr);

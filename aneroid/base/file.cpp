@@ -188,8 +188,22 @@ Status make_folder(const std::filesystem::path& path) {
   return {};
 }
 
-Result<FolderLock> FolderLock::acquire(const std::filesystem::path& folder) {
+Result<FolderLock> FolderLock::acquire(const std::filesystem::path& folder,
+                                       int inherited) {
   const std::filesystem::path path = folder / "lock";
+  struct stat wanted {};
+  struct stat found {};
+  if (inherited >= 0 && ::stat(path.c_str(), &wanted) == 0 &&
+      ::fstat(inherited, &found) == 0 && found.st_dev == wanted.st_dev &&
+      found.st_ino == wanted.st_ino) {
+    // The lock belongs to the open file, not to the process: taking it again
+    // succeeds at once.
+    FolderLock lock(inherited);
+    if (::flock(inherited, LOCK_EX | LOCK_NB) == 0 &&
+        lock.survive_exec(false)) {
+      return lock;
+    }
+  }
   const int descriptor =
       ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (descriptor < 0) return system_error(path, "write", errno);
@@ -206,6 +220,10 @@ Result<FolderLock> FolderLock::acquire(const std::filesystem::path& folder) {
 
 FolderLock::FolderLock(FolderLock&& other) noexcept
     : descriptor_(std::exchange(other.descriptor_, -1)) {}
+
+bool FolderLock::survive_exec(bool survive) {
+  return ::fcntl(descriptor_, F_SETFD, survive ? 0 : FD_CLOEXEC) == 0;
+}
 
 FolderLock::~FolderLock() {
   if (descriptor_ >= 0) ::close(descriptor_);

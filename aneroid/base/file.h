@@ -76,12 +76,20 @@ Status make_folder(const std::filesystem::path& path);
 // holds it.
 class FolderLock {
  public:
-  static Result<FolderLock> acquire(const std::filesystem::path& folder);
+  // `inherited` is the descriptor() of the lock in the process that executed
+  // this one, after survive_exec(true) there; anything else is not used.
+  static Result<FolderLock> acquire(const std::filesystem::path& folder,
+                                    int inherited = -1);
   FolderLock(FolderLock&& other) noexcept;
   FolderLock& operator=(FolderLock&&) = delete;
   FolderLock(const FolderLock&) = delete;
   FolderLock& operator=(const FolderLock&) = delete;
   ~FolderLock();
+
+  int descriptor() const { return descriptor_; }
+  // Whether a program that this process executes in its place keeps the lock:
+  // false at first. Returns false when the system refuses.
+  bool survive_exec(bool survive);
 
  private:
   explicit FolderLock(int descriptor) : descriptor_(descriptor) {}

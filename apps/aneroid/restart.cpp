@@ -5,11 +5,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
-#include <utility>
 #if defined(__APPLE__)
 #include <mach-o/dyld.h>
 #endif
@@ -22,28 +18,6 @@ namespace aneroid::cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Descriptors are handed out from below; a process like ours has a few dozen.
-constexpr int kMostDescriptors = 4096;
-
-// The open descriptor of `<folder>/lock`, or -1. Found by what it refers to, so
-// that nothing about it needs to be passed through exec.
-int lock_descriptor(const fs::path& folder) {
-  struct stat wanted {};
-  if (::stat((folder / "lock").c_str(), &wanted) != 0) return -1;
-  for (int fd = STDERR_FILENO + 1; fd < kMostDescriptors; ++fd) {
-    struct stat found {};
-    if (::fstat(fd, &found) == 0 && found.st_dev == wanted.st_dev &&
-        found.st_ino == wanted.st_ino) {
-      return fd;
-    }
-  }
-  return -1;
-}
-
-bool set_close_on_exec(int descriptor, bool close) {
-  return ::fcntl(descriptor, F_SETFD, close ? FD_CLOEXEC : 0) == 0;
-}
 
 std::string own_program() {
 #if defined(__APPLE__)
@@ -76,30 +50,9 @@ tl::unexpected<Diagnostic> failed(const fs::path& folder, const char* what) {
 
 }  // namespace
 
-Result<RunLock> RunLock::acquire(const fs::path& folder) {
-  const int inherited = lock_descriptor(folder);
-  // The lock belongs to the open file, not to the process: taking it again
-  // succeeds at once.
-  if (inherited >= 0 && ::flock(inherited, LOCK_EX | LOCK_NB) == 0) {
-    set_close_on_exec(inherited, true);
-    return RunLock(inherited);
-  }
-  ANEROID_ASSIGN(FolderLock own, FolderLock::acquire(folder));
-  return RunLock(std::move(own));
-}
-
-RunLock::RunLock(RunLock&& other) noexcept
-    : own_(std::move(other.own_)),
-      inherited_(std::exchange(other.inherited_, -1)) {}
-
-RunLock::~RunLock() {
-  if (inherited_ >= 0) ::close(inherited_);
-}
-
-Status restart(const fs::path& folder,
-               const std::vector<std::string>& arguments) {
-  const int lock = lock_descriptor(folder);
-  if (lock < 0 || !set_close_on_exec(lock, false)) {
+Status restart(const fs::path& folder, FolderLock& lock,
+               std::vector<std::string> arguments) {
+  if (!lock.survive_exec(true)) {
     return failed(folder, "keep the lock for the new process");
   }
   // Blocked and pending signals survive exec. One that was caught before is
@@ -109,15 +62,16 @@ Status restart(const fs::path& folder,
   if (interrupted()) ::kill(::getpid(), SIGINT);
 
   std::string name = "aneroid";
-  std::vector<std::string> words = arguments;
+  arguments.insert(arguments.end(),
+                   {"--restarted", std::to_string(lock.descriptor())});
   std::vector<char*> argv = {name.data()};
-  for (std::string& word : words) argv.push_back(word.data());
+  for (std::string& word : arguments) argv.push_back(word.data());
   argv.push_back(nullptr);
   std::fflush(nullptr);
   ::execv(own_program().c_str(), argv.data());
 
   auto error = failed(folder, "start the new process");
-  set_close_on_exec(lock, true);
+  lock.survive_exec(false);
   ::sigprocmask(SIG_UNBLOCK, &blocked, nullptr);
   return error;
 }

@@ -338,7 +338,7 @@ Result<Ending> train_in_folder(TrainOptions& options, Start start,
                                   telemetry::EventWriter::Mode::kAppend));
   ANEROID_TRY(events.write(run_event(options, start, opened, done)));
 
-  if (!options.restarted) {
+  if (!options.restarted()) {
     introduce({options, start.config, start.sequence, *tokens,
                opened.device->info(), trainer->pipeline()});
     if (used && !options.json) {
@@ -349,7 +349,7 @@ Result<Ending> train_in_folder(TrainOptions& options, Start start,
   }
   catch_interrupts();
   TrainDisplay display(options, done,
-                       options.restarted
+                       options.restarted()
                            ? losses_so_far(train::events_path(run))
                            : std::vector<double>());
   run_options.folder = run;
@@ -377,7 +377,6 @@ std::vector<std::string> restart_arguments(const TrainOptions& options) {
   const runtime::DeviceOptions& device = options.device.options;
   std::vector<std::string> words = {"train",
                                     "--resume",
-                                    "--restarted",
                                     "--out",
                                     options.out,
                                     "--steps",
@@ -409,14 +408,15 @@ struct TrainRequest {
 Result<int> run_train(const TrainRequest& request) {
   const telemetry::Timer started;
   TrainOptions options = request.options;
-  if (options.restarted) accept_interrupts();
+  if (options.restarted()) accept_interrupts();
   if (options.as_published) apply_published(options, *request.command);
   ANEROID_TRY(check(options));
   if (options.resume && options.overwrite) {
     return usage_error("--resume and --overwrite contradict each other");
   }
   ANEROID_TRY(make_folder(options.out));
-  ANEROID_ASSIGN(const RunLock lock, RunLock::acquire(options.out));
+  ANEROID_ASSIGN(FolderLock lock,
+                 FolderLock::acquire(options.out, options.inherited_lock));
   ANEROID_TRY(check_folder(options));
   auto start = options.resume ? resumed_start(options, *request.command)
                               : fresh_start(options);
@@ -425,7 +425,7 @@ Result<int> run_train(const TrainRequest& request) {
                  train_in_folder(options, std::move(*start), started));
   if (!ending.restart) return ending.exit_code;
   return tl::unexpected(
-      restart(options.out, restart_arguments(options)).error());
+      restart(options.out, lock, restart_arguments(options)).error());
 }
 
 }  // namespace

@@ -263,7 +263,7 @@ void add_train_options(CLI::App& command, TrainOptions& o) {
                   "they are at most half of all, and 4096 or more are not)")
       ->type_name("WHEN")
       ->capture_default_str();
-  command.add_flag("--restarted", o.restarted)->group("");
+  command.add_option("--restarted", o.inherited_lock)->group("");
   add_json_option(command, o.json);
   add_device_options(command, o.device);
 }

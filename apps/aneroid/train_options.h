@@ -20,7 +20,9 @@ struct TrainOptions {
   bool overwrite = false;
   bool json = false;
   bool as_published = false;  // what it implies is in the fields below
-  bool restarted = false;     // executed by the process that ran before
+  // Of the process that executed this one; -1: none did.
+  int inherited_lock = -1;
+  bool restarted() const { return inherited_lock >= 0; }
 
   // Kept with the run: a resumed run takes them from its folder.
   std::string model = "storybook";
