@@ -22,6 +22,7 @@
 #include <nlohmann/json.hpp>
 
 #include "aneroid/base/half.h"
+#include "aneroid/base/samples.h"
 #include "aneroid/cpu/fma_ceiling.h"
 #include "aneroid/cpu/gemm.h"
 #include "aneroid/cpu/thread_pool.h"
@@ -137,11 +138,6 @@ class Contest {
   cpu::GemmScratch scratch_;
 };
 
-double median(std::vector<double> values) {
-  std::ranges::sort(values);
-  return values[values.size() / 2];
-}
-
 int run(const model::ModelConfig& config, int64_t sequence, int rounds,
         bool json) {
   const char* const threads = std::getenv("OMP_NUM_THREADS");
@@ -175,7 +171,7 @@ int run(const model::ModelConfig& config, int64_t sequence, int rounds,
     }
     const auto cell = [&](int side) {
       return fmt::format("{:.0f} ({:.0f})", median(rates[side]),
-                         *std::ranges::max_element(rates[side]));
+                         greatest(rates[side]));
     };
     if (json) {
       rows.push_back({{"product", product.name},

@@ -7,6 +7,7 @@
 
 #include "aneroid/base/half.h"
 #include "aneroid/base/random.h"
+#include "aneroid/base/samples.h"
 #include "aneroid/mil/text.h"
 
 namespace aneroid::suite {
@@ -76,13 +77,6 @@ class Loaded {
   std::vector<device::Surface*> inputs_;
   std::vector<device::Surface*> outputs_;
 };
-
-double median(std::vector<double> values) {
-  std::ranges::sort(values);
-  const size_t middle = values.size() / 2;
-  return values.size() % 2 == 1 ? values[middle]
-                                : (values[middle - 1] + values[middle]) / 2;
-}
 
 }  // namespace
 

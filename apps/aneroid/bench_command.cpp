@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "aneroid/base/random.h"
+#include "aneroid/base/samples.h"
 #include "aneroid/cpu/fma_ceiling.h"
 #include "aneroid/kernels/pipeline.h"
 #include "aneroid/kernels/products.h"
@@ -27,6 +28,7 @@
 #include "apps/aneroid/options.h"
 #include "apps/aneroid/predicted.h"
 #include "apps/aneroid/progress.h"
+#include "apps/aneroid/random_batch.h"
 #include "apps/aneroid/text.h"
 #include "apps/aneroid/trace_file.h"
 
@@ -47,17 +49,6 @@ struct BenchOptions {
   bool fuse = false;
   DeviceFlags device;
 };
-
-double median(std::vector<double> values) {
-  if (values.empty()) return 0;
-  std::sort(values.begin(), values.end());
-  const size_t middle = values.size() / 2;
-  return values.size() % 2 == 1 ? values[middle]
-                                : (values[middle - 1] + values[middle]) / 2;
-}
-double least(const std::vector<double>& values) {
-  return values.empty() ? 0 : *std::min_element(values.begin(), values.end());
-}
 
 double peak_memory_bytes() {
   rusage usage{};
@@ -81,21 +72,6 @@ nlohmann::ordered_json conditions(const BenchOptions& options,
                               ? opened.device->info().chip
                               : "this CPU, not a Neural Engine"},
           {"threads", opened.pool->threads()}};
-}
-
-data::Batch random_batch(const model::ModelConfig& config,
-                         const BenchOptions& options) {
-  Random random(options.seed);
-  const auto id = [&] {
-    return static_cast<int32_t>(
-        random.below(static_cast<uint64_t>(config.vocab_size)));
-  };
-  data::Batch batch{1, options.sequence, {}, {}};
-  for (int64_t i = 0; i < options.sequence; ++i) {
-    batch.inputs.push_back(id());
-    batch.targets.push_back(id());
-  }
-  return batch;
 }
 
 nlohmann::ordered_json to_json(const pipeline::PredictedStep& step) {
@@ -133,7 +109,8 @@ Result<int> run_step(const BenchOptions& options) {
                                         trainer_options));
   ANEROID_TRY(trainer->stage());
   const double start_ms = compile.milliseconds();
-  const data::Batch batch = random_batch(config, options);
+  Random random(options.seed);
+  const data::Batch batch = random_batch(config, 1, options.sequence, random);
 
   telemetry::TimeTable time;
   std::vector<double> walls;
@@ -217,12 +194,10 @@ Result<int> run_step(const BenchOptions& options) {
     json["update_min_ms"] = least(updates);
     json["gflop_per_microstep"] = flops / 1e9;
     json["ceiling_gflop_per_s"] = median(ceilings);
-    json["ceiling_best_gflop_per_s"] =
-        *std::max_element(ceilings.begin(), ceilings.end());
+    json["ceiling_best_gflop_per_s"] = greatest(ceilings);
     if (!fused) {
       json["microstep_percent_of_ceiling"] = median(shares);
-      json["microstep_best_percent_of_ceiling"] =
-          *std::max_element(shares.begin(), shares.end());
+      json["microstep_best_percent_of_ceiling"] = greatest(shares);
     }
     json["step_ms"] = median(walls);
     json["step_min_ms"] = least(walls);
@@ -230,7 +205,7 @@ Result<int> run_step(const BenchOptions& options) {
     for (const std::string& name : order) {
       json["parts_ms"][name] = median(parts[name]);
     }
-    json["unaccounted_percent"] = *std::max_element(gaps.begin(), gaps.end());
+    json["unaccounted_percent"] = greatest(gaps);
     json["peak_memory_bytes"] = peak_memory_bytes();
     json["surface_bytes"] = trainer->pipeline().surface_bytes();
     if (const auto predicted = trainer->pipeline().predicted()) {
@@ -268,14 +243,13 @@ Result<int> run_step(const BenchOptions& options) {
         "micro-step: {:.1f} GFLOP at {:.0f} % of the multiply-add ceiling "
         "measured around it ({:.0f} % at best); the ceiling was {:.0f} "
         "GFLOP/s\n",
-        flops / 1e9, median(shares),
-        *std::max_element(shares.begin(), shares.end()), median(ceilings));
+        flops / 1e9, median(shares), greatest(shares), median(ceilings));
   }
   print(
       "first loss {:.4f}; start-up {}; peak memory {}; the parts sum to the "
       "wall time within {:.2f} %\n",
       loss, human_duration(start_ms / 1000), human_bytes(peak_memory_bytes()),
-      *std::max_element(gaps.begin(), gaps.end()));
+      greatest(gaps));
   if (const auto predicted = trainer->pipeline().predicted()) {
     print("predicted {}\n", predicted_line(*predicted));
   }

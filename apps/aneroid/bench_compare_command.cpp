@@ -19,9 +19,10 @@
 #include "apps/aneroid/model_source.h"
 #include "apps/aneroid/options.h"
 #include "apps/aneroid/progress.h"
+#include "apps/aneroid/published_flops.h"
+#include "apps/aneroid/random_batch.h"
 #include "apps/aneroid/terminal.h"
 #include "apps/aneroid/text.h"
-#include "apps/aneroid/training_flops.h"
 
 namespace aneroid::cli {
 namespace {
@@ -84,7 +85,7 @@ struct Measured {
   int restarts = 0;
   int first_programs = 0;   // compiled for the first update
   int update_programs = 0;  // and for each that follows
-  TrainingFlops flops;
+  PublishedFlops flops;
   std::vector<double> losses;
   std::map<std::string, double> parts;  // seconds in all
   std::optional<pipeline::PredictedStep> predicted;
@@ -102,14 +103,8 @@ std::vector<data::Batch> random_batches(const CompareOptions& options,
   Random random(options.seed);
   std::vector<data::Batch> batches;
   for (int64_t i = 0; i < options.updates; ++i) {
-    data::Batch batch{options.accumulation, options.sequence, {}, {}};
-    for (int64_t t = 0; t < batch.size * batch.sequence; ++t) {
-      for (auto* ids : {&batch.inputs, &batch.targets}) {
-        ids->push_back(static_cast<int32_t>(
-            random.below(static_cast<uint64_t>(config.vocab_size))));
-      }
-    }
-    batches.push_back(std::move(batch));
+    batches.push_back(
+        random_batch(config, options.accumulation, options.sequence, random));
   }
   return batches;
 }
@@ -144,7 +139,7 @@ Result<Measured> measure(const CompareOptions& options,
                          const std::function<void()>& advanced) {
   Measured m;
   m.kind = kind;
-  m.flops = training_flops(config, options.sequence, kind);
+  m.flops = published_flops(config, options.sequence, kind);
   const telemetry::Timer wall;
   const auto compiling = [&](const telemetry::Timer& timer) {
     m.compile_s += timer.milliseconds() / 1000;

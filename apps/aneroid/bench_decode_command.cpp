@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "aneroid/base/random.h"
+#include "aneroid/base/samples.h"
 #include "aneroid/cpu/bandwidth.h"
 #include "aneroid/infer/decode_loss.h"
 #include "aneroid/infer/decoder.h"
@@ -40,27 +41,10 @@ struct DecodeBenchOptions {
   bool json = false;
 };
 
-// Samples of a speed.
-class Speeds {
- public:
-  void add(double speed) { values_.push_back(speed); }
-  double best() const { return *std::ranges::max_element(values_); }
-  double median() const {
-    std::vector<double> sorted = values_;
-    std::ranges::sort(sorted);
-    const size_t middle = sorted.size() / 2;
-    return sorted.size() % 2 == 1 ? sorted[middle]
-                                  : (sorted[middle - 1] + sorted[middle]) / 2;
-  }
-
- private:
-  std::vector<double> values_;
-};
-
 struct Row {
   GemvStorage storage;
   std::unique_ptr<infer::Decoder> decoder;
-  Speeds tokens_per_s;
+  std::vector<double> tokens_per_s;
   double nll = 0;
 
   double gigabytes(double rate) const {
@@ -78,17 +62,17 @@ Result<model::LoadedModel> find_model(const DecodeBenchOptions& options) {
 
 // One measurement of each, in turn, so that all see the same machine.
 void measure_round(cpu::ReadProbe& probe, std::span<const int32_t> ids,
-                   Speeds& bandwidth, std::vector<Row>& rows) {
+                   std::vector<double>& bandwidth, std::vector<Row>& rows) {
   for (int pass = 0; pass < kProbePasses; ++pass) {
     const double seconds = probe.measure();
-    bandwidth.add(static_cast<double>(probe.bytes()) / seconds / 1e9);
+    bandwidth.push_back(static_cast<double>(probe.bytes()) / seconds / 1e9);
   }
   for (Row& row : rows) {
     row.decoder->clear();
     const telemetry::Timer timer;
     for (const int32_t id : ids) row.decoder->step(id);
-    row.tokens_per_s.add(static_cast<double>(ids.size()) /
-                         (timer.milliseconds() / 1000));
+    row.tokens_per_s.push_back(static_cast<double>(ids.size()) /
+                               (timer.milliseconds() / 1000));
   }
 }
 
@@ -115,14 +99,14 @@ Result<int64_t> measure_loss(const DecodeBenchOptions& options,
 
 void print_report(const DecodeBenchOptions& options,
                   const model::ModelConfig& config, int threads,
-                  const Speeds& bandwidth, const std::vector<Row>& rows,
-                  int64_t loss_tokens) {
+                  const std::vector<double>& bandwidth,
+                  const std::vector<Row>& rows, int64_t loss_tokens) {
   print(
       "{}: {} tokens from position 0, {} rounds, {} threads\n"
       "memory reads at {:.1f} GB/s median, {:.1f} best, measured between the "
       "rounds\n\n",
-      config.name, options.tokens, options.rounds, threads, bandwidth.median(),
-      bandwidth.best());
+      config.name, options.tokens, options.rounds, threads, median(bandwidth),
+      greatest(bandwidth));
   std::vector<Column> columns = {{"weights"},
                                  {"read per token", Align::kRight},
                                  {"tokens/s median", Align::kRight},
@@ -134,20 +118,20 @@ void print_report(const DecodeBenchOptions& options,
   if (loss_tokens > 0) columns.push_back({"loss", Align::kRight});
   Table table(columns);
   for (const Row& row : rows) {
-    const double median = row.tokens_per_s.median();
-    const double best = row.tokens_per_s.best();
+    const double usual = median(row.tokens_per_s);
+    const double best = greatest(row.tokens_per_s);
     const auto share = [&](double rate, double most) {
       return fmt::format("{:.0f} %", 100 * row.gigabytes(rate) / most);
     };
     std::vector<std::string> cells = {
         std::string(to_string(row.storage)),
         human_bytes(static_cast<double>(row.decoder->weight_bytes())),
-        fmt::format("{:.1f}", median),
+        fmt::format("{:.1f}", usual),
         fmt::format("{:.1f}", best),
-        fmt::format("{:.1f}", row.gigabytes(median)),
+        fmt::format("{:.1f}", row.gigabytes(usual)),
         fmt::format("{:.1f}", row.gigabytes(best)),
-        share(median, bandwidth.median()),
-        share(best, bandwidth.best())};
+        share(usual, median(bandwidth)),
+        share(best, greatest(bandwidth))};
     if (loss_tokens > 0) cells.push_back(fmt::format("{:.6f}", row.nll));
     table.add(std::move(cells));
   }
@@ -160,31 +144,32 @@ void print_report(const DecodeBenchOptions& options,
 
 void print_report_json(const DecodeBenchOptions& options,
                        const model::ModelConfig& config, int threads,
-                       const Speeds& bandwidth, const std::vector<Row>& rows,
-                       int64_t loss_tokens) {
+                       const std::vector<double>& bandwidth,
+                       const std::vector<Row>& rows, int64_t loss_tokens) {
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   for (const Row& row : rows) {
-    const double median = row.tokens_per_s.median();
-    const double best = row.tokens_per_s.best();
+    const double usual = median(row.tokens_per_s);
+    const double best = greatest(row.tokens_per_s);
     list.push_back(
         {{"weights", to_string(row.storage)},
          {"weight_bytes", row.decoder->weight_bytes()},
-         {"tokens_per_s", median},
+         {"tokens_per_s", usual},
          {"tokens_per_s_best", best},
-         {"gb_per_s", row.gigabytes(median)},
+         {"gb_per_s", row.gigabytes(usual)},
          {"gb_per_s_best", row.gigabytes(best)},
-         {"of_bandwidth", row.gigabytes(median) / bandwidth.median()},
-         {"of_bandwidth_best", row.gigabytes(best) / bandwidth.best()}});
+         {"of_bandwidth", row.gigabytes(usual) / median(bandwidth)},
+         {"of_bandwidth_best", row.gigabytes(best) / greatest(bandwidth)}});
     if (loss_tokens > 0) list.back()["mean_nll"] = row.nll;
   }
-  nlohmann::ordered_json json = {{"model", config.name},
-                                 {"parameters", model::parameter_count(config)},
-                                 {"threads", threads},
-                                 {"tokens", options.tokens},
-                                 {"rounds", options.rounds},
-                                 {"bandwidth_gb_per_s", bandwidth.median()},
-                                 {"bandwidth_gb_per_s_best", bandwidth.best()},
-                                 {"rows", list}};
+  nlohmann::ordered_json json = {
+      {"model", config.name},
+      {"parameters", model::parameter_count(config)},
+      {"threads", threads},
+      {"tokens", options.tokens},
+      {"rounds", options.rounds},
+      {"bandwidth_gb_per_s", median(bandwidth)},
+      {"bandwidth_gb_per_s_best", greatest(bandwidth)},
+      {"rows", list}};
   if (loss_tokens > 0) json["loss_tokens"] = loss_tokens;
   print_json(json);
 }
@@ -222,7 +207,7 @@ Result<int> run(const DecodeBenchOptions& options) {
         random.below(static_cast<uint64_t>(config.vocab_size))));
   }
   cpu::ReadProbe probe(pool);
-  Speeds bandwidth;
+  std::vector<double> bandwidth;
   // Warms caches, and the threads' own memory.
   for (Row& row : rows) row.decoder->step(ids.front());
   catch_interrupts();

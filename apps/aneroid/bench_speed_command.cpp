@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "aneroid/base/half.h"
+#include "aneroid/base/samples.h"
 #include "aneroid/cpu/bandwidth.h"
 #include "aneroid/cpu/convert.h"
 #include "aneroid/cpu/fma_ceiling.h"
@@ -35,19 +36,12 @@ struct SpeedOptions {
   bool json = false;
 };
 
-// Samples of a rate, taken in rounds.
-struct Rates {
-  std::vector<double> values;
-  double best() const { return *std::ranges::max_element(values); }
-  double median() const {
-    std::vector<double> sorted = values;
-    std::ranges::sort(sorted);
-    const size_t middle = sorted.size() / 2;
-    return sorted.size() % 2 == 1 ? sorted[middle]
-                                  : (sorted[middle - 1] + sorted[middle]) / 2;
-  }
-  Json json() const { return {{"median", median()}, {"best", best()}}; }
-};
+// Samples of a rate, one per round.
+using Rates = std::vector<double>;
+
+Json to_json(const Rates& rates) {
+  return {{"median", median(rates)}, {"best", greatest(rates)}};
+}
 
 Result<int> run_ceiling(const SpeedOptions& options) {
   catch_interrupts();
@@ -64,10 +58,10 @@ Result<int> run_ceiling(const SpeedOptions& options) {
       {"measuring", "rounds", static_cast<uint64_t>(options.rounds)});
   for (int64_t round = 0; round < options.rounds; ++round) {
     if (interrupted()) return kInterrupted;
-    fma_one.values.push_back(cpu::fma_ceiling(one));
-    fma_all.values.push_back(cpu::fma_ceiling(all));
-    read_one.values.push_back(gigabytes / probe_one.measure());
-    read_all.values.push_back(gigabytes / probe_all.measure());
+    fma_one.push_back(cpu::fma_ceiling(one));
+    fma_all.push_back(cpu::fma_ceiling(all));
+    read_one.push_back(gigabytes / probe_one.measure());
+    read_all.push_back(gigabytes / probe_all.measure());
     progress.update(static_cast<uint64_t>(round) + 1);
   }
   progress.clear();
@@ -75,10 +69,10 @@ Result<int> run_ceiling(const SpeedOptions& options) {
     print_json(Json{{"threads", all.threads()},
                     {"simd", cpu::simd_target()},
                     {"rounds", options.rounds},
-                    {"fma_gflop_per_s_one_thread", fma_one.json()},
-                    {"fma_gflop_per_s", fma_all.json()},
-                    {"read_gb_per_s_one_thread", read_one.json()},
-                    {"read_gb_per_s", read_all.json()}});
+                    {"fma_gflop_per_s_one_thread", to_json(fma_one)},
+                    {"fma_gflop_per_s", to_json(fma_all)},
+                    {"read_gb_per_s_one_thread", to_json(read_one)},
+                    {"read_gb_per_s", to_json(read_all)}});
     return kGood;
   }
   print("what this computer can do: {} instructions, {} rounds\n\n",
@@ -91,8 +85,8 @@ Result<int> run_ceiling(const SpeedOptions& options) {
   const auto row = [&](const char* name, int threads, const Rates& rates,
                        const char* unit) {
     table.add({name, std::to_string(threads),
-               fmt::format("{:.1f}", rates.median()),
-               fmt::format("{:.1f}", rates.best()), unit});
+               fmt::format("{:.1f}", median(rates)),
+               fmt::format("{:.1f}", greatest(rates)), unit});
   };
   row("fp32 multiply-adds, in registers", 1, fma_one, "GFLOP/s");
   row("fp32 multiply-adds, in registers", all.threads(), fma_all, "GFLOP/s");
@@ -198,9 +192,9 @@ Result<int> run_gemm(const SpeedOptions& options) {
       const double before = cpu::fma_ceiling(pool);
       const double rate = runs[i]->measure();
       const double now = std::max(before, cpu::fma_ceiling(pool));
-      ceiling.values.push_back(now);
-      rates[i].values.push_back(rate);
-      shares[i].values.push_back(100 * rate / now);
+      ceiling.push_back(now);
+      rates[i].push_back(rate);
+      shares[i].push_back(100 * rate / now);
     }
     progress.update(static_cast<uint64_t>(round) + 1);
   }
@@ -222,23 +216,23 @@ Result<int> run_gemm(const SpeedOptions& options) {
   for (size_t i = 0; i < runs.size(); ++i) {
     const TrainingProduct& p = runs[i]->product();
     const double work = p.flops() * static_cast<double>(p.count);
-    const double ms = work / (rates[i].median() * 1e6);
+    const double ms = work / (median(rates[i]) * 1e6);
     flops += work;
     seconds += ms / 1e3;
-    best_seconds += work / (rates[i].best() * 1e9);
+    best_seconds += work / (greatest(rates[i]) * 1e9);
     rows.push_back({{"product", p.name},
                     {"m", p.m},
                     {"n", p.n},
                     {"k", p.k},
                     {"count", p.count},
-                    {"gflop_per_s", rates[i].json()},
-                    {"percent_of_ceiling", shares[i].median()},
+                    {"gflop_per_s", to_json(rates[i])},
+                    {"percent_of_ceiling", median(shares[i])},
                     {"ms_per_step", ms}});
     table.add({p.name, std::to_string(p.m), std::to_string(p.n),
                std::to_string(p.k), std::to_string(p.count),
-               fmt::format("{:.0f}", rates[i].median()),
-               fmt::format("{:.0f}", rates[i].best()),
-               fmt::format("{:.0f} %", shares[i].median()),
+               fmt::format("{:.0f}", median(rates[i])),
+               fmt::format("{:.0f}", greatest(rates[i])),
+               fmt::format("{:.0f} %", median(shares[i])),
                fmt::format("{:.1f}", ms)});
   }
   const double all = flops / seconds / 1e9;
@@ -248,7 +242,7 @@ Result<int> run_gemm(const SpeedOptions& options) {
                     {"threads", pool.threads()},
                     {"simd", cpu::simd_target()},
                     {"rounds", options.rounds},
-                    {"ceiling_gflop_per_s", ceiling.json()},
+                    {"ceiling_gflop_per_s", to_json(ceiling)},
                     {"products", rows},
                     {"all",
                      {{"gflop", flops / 1e9},
@@ -265,7 +259,7 @@ Result<int> run_gemm(const SpeedOptions& options) {
       "all of them: {:.1f} GFLOP in {:.0f} ms at the medians, {:.0f} GFLOP/s; "
       "{:.0f} ms at the best\n",
       config.name, options.sequence, pool.threads(), cpu::simd_target(),
-      options.rounds, ceiling.median(), ceiling.best(), table.to_string(),
+      options.rounds, median(ceiling), greatest(ceiling), table.to_string(),
       flops / 1e9, seconds * 1e3, all, best_seconds * 1e3);
   return kGood;
 }

@@ -9,13 +9,13 @@
 
 namespace aneroid::cli {
 
-struct TrainingFlops {
+struct PublishedFlops {
   double engine = 0;  // of programs
   double total = 0;   // and of the CPU
 };
 
-inline TrainingFlops training_flops(const model::ModelConfig& c,
-                                    int64_t sequence, pipeline::Kind kind) {
+inline PublishedFlops published_flops(const model::ModelConfig& c,
+                                      int64_t sequence, pipeline::Kind kind) {
   const auto times = [](auto... factors) {
     return (static_cast<double>(factors) * ...);
   };
