@@ -8,6 +8,7 @@
 
 #include "aneroid/pipeline/residual_scale.h"
 #include "aneroid/pipeline/surface_io.h"
+#include "aneroid/pipeline/token_columns.h"
 
 namespace aneroid::pipeline {
 namespace {
@@ -86,7 +87,6 @@ struct Dynamic::Impl {
   const Kernel* kernel(std::string_view name) const;
   Status prepare(device::Device& device, Kernel& kernel,
                  kernels::KernelProgram program, int64_t copies);
-  void embed(const float* embedding);
   size_t parameter(std::string_view role, int64_t layer = -1) const {
     const int64_t row = model::find_parameter(table, role, layer);
     assert(row >= 0);
@@ -241,20 +241,6 @@ void Dynamic::stage_block(size_t parameter, const float* tensor,
   }
 }
 
-void Dynamic::Impl::embed(const float* embedding) {
-  // Columns past the tokens stay zero.
-  const int64_t d = config.hidden_size;
-  const int64_t s = columns();
-  std::fill(activations.begin(), activations.end(), 0.0F);
-  for (size_t t = 0; t < tokens.size(); ++t) {
-    const float* row = embedding + tokens[t] * d;
-    for (int64_t i = 0; i < d; ++i) {
-      activations[static_cast<size_t>(i * s) + t] = row[i];
-    }
-  }
-  write_rows(attn_fwd.input(0, "x"), activations.data(), s, d, s);
-}
-
 Status Dynamic::forward(std::span<const int32_t> tokens, const float* embedding,
                         const Account& account) {
   Impl& m = *impl_;
@@ -264,7 +250,10 @@ Status Dynamic::forward(std::span<const int32_t> tokens, const float* embedding,
   };
   enter(Part::kSurfaces);
   m.tokens.assign(tokens.begin(), tokens.end());
-  m.embed(embedding);
+  const int64_t d = m.config.hidden_size;
+  embed_columns(tokens, embedding, d, m.columns(), m.activations);
+  write_rows(m.attn_fwd.input(0, "x"), m.activations.data(), m.columns(), d,
+             m.columns());
   const auto layers = static_cast<size_t>(m.layers());
   for (size_t l = 0; l < layers; ++l) {
     if (l > 0) Impl::carry(m.ffn_fwd, l - 1, "y", m.attn_fwd, l, "x");
@@ -429,13 +418,7 @@ Status Dynamic::backward(const GradientSink& sink, std::vector<float>* dx,
   }
   if (dx != nullptr) {
     read_rows(m.attn_bwd.output(0, "dx"), m.activations.data(), s, d, s);
-    dx->resize(m.tokens.size() * static_cast<size_t>(d));
-    for (size_t t = 0; t < m.tokens.size(); ++t) {
-      for (int64_t i = 0; i < d; ++i) {
-        (*dx)[t * static_cast<size_t>(d) + static_cast<size_t>(i)] =
-            m.activations[static_cast<size_t>(i * s) + t];
-      }
-    }
+    columns_to_rows(m.activations, d, s, m.tokens.size(), *dx);
   }
   return {};
 }

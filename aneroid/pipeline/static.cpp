@@ -12,6 +12,7 @@
 #include "aneroid/pipeline/host_norm.h"
 #include "aneroid/pipeline/residual_scale.h"
 #include "aneroid/pipeline/static_programs.h"
+#include "aneroid/pipeline/token_columns.h"
 
 namespace aneroid::pipeline {
 namespace {
@@ -71,7 +72,6 @@ struct Static::Impl {
 
   void keep_host_weights(const model::Weights& weights);
 
-  void embed(const float* embedding);
   void add_to_stream(const BakedKernel& kernel, size_t index,
                      std::string_view block);
   Status classify_on_engine(const Account& account);
@@ -145,17 +145,6 @@ int64_t Static::rows_per_task(size_t parameter) const {
   return std::max<int64_t>(1, (1 << 16) / columns);
 }
 
-void Static::Impl::embed(const float* embedding) {
-  const int64_t d = width();
-  std::fill(stream.begin(), stream.end(), 0.0F);
-  for (size_t t = 0; t < tokens.size(); ++t) {
-    const float* row = embedding + tokens[t] * d;
-    for (int64_t i = 0; i < d; ++i) {
-      stream[static_cast<size_t>(i * columns) + t] = row[i];
-    }
-  }
-}
-
 void Static::Impl::add_to_stream(const BakedKernel& kernel, size_t index,
                                  std::string_view block) {
   read_rows(kernel.output(index, block), scratch.data(), columns, width(),
@@ -218,7 +207,7 @@ Status Static::forward(std::span<const int32_t> tokens, const float* embedding,
   m.classifier_weight =
       m.config.tie_word_embeddings ? embedding : m.untied_classifier.data();
   enter(Part::kSurfaces);
-  m.embed(embedding);
+  embed_columns(tokens, embedding, m.width(), m.columns, m.stream);
   for (size_t l = 0; l < m.programs->layer.fwd_attn.copies(); ++l) {
     for (const auto& [kernel, in, out] :
          {std::tuple{&m.programs->layer.fwd_attn, "x", "o"},
@@ -394,14 +383,7 @@ Status Static::backward(const GradientSink& sink, std::vector<float>* dx,
   }
   if (dx == nullptr) return {};
   if (account) account(Part::kSurfaces);
-  const int64_t d = m.width();
-  dx->resize(m.tokens.size() * static_cast<size_t>(d));
-  for (size_t t = 0; t < m.tokens.size(); ++t) {
-    for (int64_t i = 0; i < d; ++i) {
-      (*dx)[t * static_cast<size_t>(d) + static_cast<size_t>(i)] =
-          m.stream[static_cast<size_t>(i * m.columns) + t];
-    }
-  }
+  columns_to_rows(m.stream, m.width(), m.columns, m.tokens.size(), *dx);
   return {};
 }
 

@@ -13,53 +13,27 @@
 #include "aneroid/runtime/runtime.h"
 #include "aneroid/telemetry/time_table.h"
 #include "aneroid/train/trainer.h"
+#include "tests/golden/test_model.h"
 
 namespace aneroid {
 namespace {
 
 using pipeline::Kind;
 
-// Grouped heads, rectangular matrices, a sequence that is no multiple of 32.
+// A sequence that is no multiple of 32 goes with it.
 model::ModelConfig tiny_config(bool tied = true, int64_t layers = 2) {
-  model::ModelConfig config;
-  config.name = "tiny";
-  config.hidden_size = 32;
-  config.intermediate_size = 64;
-  config.num_hidden_layers = layers;
-  config.num_attention_heads = 4;
-  config.num_key_value_heads = 2;
-  config.head_dim = 8;
-  config.vocab_size = 50;
-  config.max_position_embeddings = 64;
-  config.tie_word_embeddings = tied;
-  return config;
+  return aneroid::tiny_config(32, 64, tied, layers);
 }
 
-// fp16 numbers, so that baking them loses nothing; gains away from 1.
+// fp16 numbers, so that baking them loses nothing.
 model::Weights lively_weights(const model::ModelConfig& config) {
-  model::Weights weights = model::initialise(config, 11);
-  Random random(12);
+  model::Weights weights = aneroid::lively_weights(config);
   for (model::Tensor& tensor : weights) {
     for (float& value : tensor.data) {
-      const double drawn = tensor.shape.size() == 1
-                               ? 0.6 + 0.9 * random.uniform()
-                               : 0.25 * random.normal();
-      value = to_float(to_half_even(drawn));
+      value = to_float(to_half_even(static_cast<double>(value)));
     }
   }
   return weights;
-}
-
-data::Batch batch_of(int64_t size, int64_t length, int64_t vocab) {
-  Random random(5);
-  data::Batch batch{size, length, {}, {}};
-  for (int64_t i = 0; i < size * length; ++i) {
-    for (auto* ids : {&batch.inputs, &batch.targets}) {
-      ids->push_back(
-          static_cast<int32_t>(random.below(static_cast<uint64_t>(vocab))));
-    }
-  }
-  return batch;
 }
 
 struct Case {
@@ -365,25 +339,15 @@ TEST(Delta, IsRefusedWhereWeightsAreFrozen) {
 
 // A device that says it reloads, accepts the files and keeps the old weights,
 // as a published experiment observed.
-class ForgetfulDevice final : public device::Device {
+class ForgetfulDevice final : public ForwardingDevice {
  public:
   explicit ForgetfulDevice(device::Device& real)
-      : real_(real), info_(real.info()) {
+      : ForwardingDevice(real), info_(real.info()) {
     info_.can_reload_weights = true;
   }
   const device::DeviceInfo& info() const override { return info_; }
-  int compiled() const override { return real_.compiled(); }
-  Result<std::unique_ptr<device::Surface>> allocate(DataType dtype,
-                                                    int64_t elements) override {
-    return real_.allocate(dtype, elements);
-  }
-  Result<std::unique_ptr<device::Executable>> compile(
-      const device::ModelSource& source) override {
-    return real_.compile(source);
-  }
 
  private:
-  device::Device& real_;
   device::DeviceInfo info_;
 };
 

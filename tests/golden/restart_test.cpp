@@ -16,46 +16,29 @@
 #include "aneroid/telemetry/event_reader.h"
 #include "aneroid/telemetry/event_writer.h"
 #include "aneroid/train/run.h"
+#include "tests/golden/test_model.h"
 
 namespace aneroid {
 namespace {
 
-model::ModelConfig tiny_config() {
-  model::ModelConfig config;
-  config.name = "tiny";
-  config.hidden_size = 32;
-  config.intermediate_size = 64;
-  config.num_hidden_layers = 2;  // 2 programs, and 10 for each update
-  config.num_attention_heads = 4;
-  config.num_key_value_heads = 2;
-  config.head_dim = 8;
-  config.vocab_size = 50;
-  config.max_position_embeddings = 64;
-  return config;
-}
+// 2 programs, and 10 for each update.
+model::ModelConfig tiny_config() { return aneroid::tiny_config(32, 64); }
 
 // Compiles so many programs and no more, as a service that has run out of
 // something does.
-class WearyDevice final : public device::Device {
+class WearyDevice final : public ForwardingDevice {
  public:
   WearyDevice(device::Device& real, int programs)
-      : real_(real), left_(programs) {}
-  const device::DeviceInfo& info() const override { return real_.info(); }
-  int compiled() const override { return real_.compiled(); }
-  Result<std::unique_ptr<device::Surface>> allocate(DataType dtype,
-                                                    int64_t elements) override {
-    return real_.allocate(dtype, elements);
-  }
+      : ForwardingDevice(real), left_(programs) {}
   Result<std::unique_ptr<device::Executable>> compile(
       const device::ModelSource& source) override {
     if (left_-- <= 0) {
       return device_error("C098", source.name, "ANECCompile() FAILED");
     }
-    return real_.compile(source);
+    return ForwardingDevice::compile(source);
   }
 
  private:
-  device::Device& real_;
   int left_;
 };
 

@@ -13,6 +13,7 @@
 #include "aneroid/train/gradients.h"
 #include "aneroid/train/run.h"
 #include "aneroid/train/trainer.h"
+#include "tests/golden/test_model.h"
 
 namespace aneroid {
 namespace {
@@ -21,16 +22,7 @@ constexpr int64_t kSequence = 16;
 constexpr int32_t kIds[] = {3, 7, 8, 20, 31, 33, 49};
 
 model::ModelConfig tiny_config(bool tied) {
-  model::ModelConfig config;
-  config.hidden_size = 24;
-  config.intermediate_size = 40;
-  config.num_hidden_layers = 2;
-  config.num_attention_heads = 4;
-  config.num_key_value_heads = 2;
-  config.head_dim = 8;
-  config.vocab_size = 50;
-  config.max_position_embeddings = 64;
-  config.tie_word_embeddings = tied;
+  model::ModelConfig config = aneroid::tiny_config(24, 40, tied);
   config.initializer_range = 0.2;
   return config;
 }

@@ -15,54 +15,19 @@
 #include "aneroid/runtime/runtime.h"
 #include "aneroid/telemetry/time_table.h"
 #include "aneroid/train/trainer.h"
+#include "tests/golden/test_model.h"
 
 namespace aneroid {
 namespace {
 
-// Two layers, two query heads per key/value head, rectangular everywhere, a
-// sequence that is no multiple of 32.
+// A sequence that is no multiple of 32 goes with it.
 model::ModelConfig tiny_config(bool tied = true) {
-  model::ModelConfig config;
-  config.name = "tiny";
-  config.hidden_size = 24;
-  config.intermediate_size = 40;
-  config.num_hidden_layers = 2;
-  config.num_attention_heads = 4;
-  config.num_key_value_heads = 2;
-  config.head_dim = 8;
-  config.vocab_size = 50;
-  config.max_position_embeddings = 64;
-  config.tie_word_embeddings = tied;
-  return config;
+  return aneroid::tiny_config(24, 40, tied);
 }
 
-// Weights large enough that everything matters; gains away from 1.
-model::Weights lively_weights(const model::ModelConfig& config) {
-  model::Weights weights = model::initialise(config, 11);
-  Random random(12);
-  for (model::Tensor& tensor : weights) {
-    for (float& value : tensor.data) {
-      value = tensor.shape.size() == 1
-                  ? static_cast<float>(0.6 + 0.9 * random.uniform())
-                  : static_cast<float>(0.25 * random.normal());
-    }
-  }
-  return weights;
-}
-
-struct Sample {
-  std::vector<int32_t> inputs, targets;
-};
+using Sample = data::Batch;
 Sample sample(int64_t length, int64_t vocab) {
-  Random random(5);
-  Sample s;
-  for (int64_t i = 0; i < length; ++i) {
-    s.inputs.push_back(
-        static_cast<int32_t>(random.below(static_cast<uint64_t>(vocab))));
-    s.targets.push_back(
-        static_cast<int32_t>(random.below(static_cast<uint64_t>(vocab))));
-  }
-  return s;
+  return batch_of(1, length, vocab);
 }
 
 std::unique_ptr<train::Trainer> make_trainer(device::Device& device,
@@ -350,19 +315,13 @@ TEST(ForerunnerBugs, OverflowSkipsTheStepAndHalvesTheScale) {
 }
 
 // A device whose programs fail after a while, as engines do.
-class FailingDevice final : public device::Device {
+class FailingDevice final : public ForwardingDevice {
  public:
   FailingDevice(device::Device& real, int good_runs)
-      : real_(real), left_(good_runs) {}
-  const device::DeviceInfo& info() const override { return real_.info(); }
-  int compiled() const override { return real_.compiled(); }
-  Result<std::unique_ptr<device::Surface>> allocate(DataType dtype,
-                                                    int64_t elements) override {
-    return real_.allocate(dtype, elements);
-  }
+      : ForwardingDevice(real), left_(good_runs) {}
   Result<std::unique_ptr<device::Executable>> compile(
       const device::ModelSource& source) override {
-    ANEROID_ASSIGN(auto executable, real_.compile(source));
+    ANEROID_ASSIGN(auto executable, ForwardingDevice::compile(source));
     return std::make_unique<Failing>(std::move(executable), left_);
   }
 
@@ -387,7 +346,6 @@ class FailingDevice final : public device::Device {
     std::unique_ptr<device::Executable> real_;
     int& left_;
   };
-  device::Device& real_;
   int left_;
 };
 
