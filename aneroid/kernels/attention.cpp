@@ -10,17 +10,29 @@ namespace aneroid::kernels {
 
 using mil::Var;
 
+namespace {
+
+SurfaceLayout layout(const Sizes& n) {
+  return {"attn",
+          {{"x", n.model, n.columns},
+           {"dx2", n.model, n.columns},
+           {"q", n.query, n.columns},
+           {"k", n.key, n.columns},
+           {"v", n.key, n.columns},
+           gain_block(n.model),
+           {"wq", n.query, n.model},
+           {"wk", n.key, n.model},
+           {"wv", n.key, n.model},
+           {"wo", n.model, n.query}}};
+}
+
+}  // namespace
+
 Result<KernelProgram> attention_forward(const model::ModelConfig& config,
                                         int64_t sequence) {
   constexpr auto kName = "attn_fwd";
   ANEROID_ASSIGN(const Sizes n, check_sizes(kName, config, sequence));
-  ANEROID_ASSIGN(KernelWriter w, KernelWriter::open(kName, n.columns,
-                                                    {{"x", n.model, n.columns},
-                                                     gain_block(n.model),
-                                                     {"wq", n.model, n.query},
-                                                     {"wk", n.model, n.key},
-                                                     {"wv", n.model, n.key},
-                                                     {"wo", n.query, n.model}},
+  ANEROID_ASSIGN(KernelWriter w, KernelWriter::open(kName, n.columns, layout(n),
                                                     {{"x2", n.model},
                                                      {"xn", n.model},
                                                      {"q", n.query},
@@ -32,17 +44,16 @@ Result<KernelProgram> attention_forward(const model::ModelConfig& config,
   const Var xn = rms_norm(w, x, w.gain(), config.rms_norm_eps);
 
   const Rotation turn = rotation_tables(w, n, config.rope_theta);
-  const Var q =
-      rotate(w, w.transposed_times(w.weight("wq"), xn), turn, Turn::kForward);
-  const Var k = rotate(w, w.transposed_times(w.weight("wk"), xn),
-                       key_rotation(w, n, turn), Turn::kForward);
-  const Var v = w.transposed_times(w.weight("wv"), xn);
+  const Var q = rotate(w, w.times(w.weight("wq"), xn), turn, Turn::kForward);
+  const Var k = rotate(w, w.times(w.weight("wk"), xn), key_rotation(w, n, turn),
+                       Turn::kForward);
+  const Var v = w.times(w.weight("wv"), xn);
 
   const Var p = probabilities(w, n, stack_groups(w, n, q), split_heads(w, n, k),
                               score_scale(w, n));
   const Var a = weighted_values(w, n, p, split_heads(w, n, v));
 
-  const Var x2 = b.add(x, w.transposed_times(w.weight("wo"), a));
+  const Var x2 = b.add(x, w.times(w.weight("wo"), a));
   return w.finish({x2, xn, q, k, v, a});
 }
 
@@ -50,23 +61,12 @@ Result<KernelProgram> attention_backward(const model::ModelConfig& config,
                                          int64_t sequence) {
   constexpr auto kName = "attn_bwd";
   ANEROID_ASSIGN(const Sizes n, check_sizes(kName, config, sequence));
-  ANEROID_ASSIGN(KernelWriter w,
-                 KernelWriter::open(kName, n.columns,
-                                    {{"dx2", n.model, n.columns},
-                                     {"x", n.model, n.columns},
-                                     {"q", n.query, n.columns},
-                                     {"k", n.key, n.columns},
-                                     {"v", n.key, n.columns},
-                                     gain_block(n.model),
-                                     {"wo", n.model, n.query},
-                                     {"wq", n.query, n.model},
-                                     {"wk", n.key, n.model},
-                                     {"wv", n.key, n.model}},
-                                    {{"dx", n.model},
-                                     {"dxn", n.model},
-                                     {"dq", n.query},
-                                     {"dk", n.key},
-                                     {"dv", n.key}}));
+  ANEROID_ASSIGN(KernelWriter w, KernelWriter::open(kName, n.columns, layout(n),
+                                                    {{"dx", n.model},
+                                                     {"dxn", n.model},
+                                                     {"dq", n.query},
+                                                     {"dk", n.key},
+                                                     {"dv", n.key}}));
   mil::Builder& b = w.mil();
   const Var dx2 = w.activation("dx2");
   const Var x = w.activation("x");

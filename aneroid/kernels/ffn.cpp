@@ -8,18 +8,29 @@ namespace aneroid::kernels {
 
 using mil::Var;
 
+namespace {
+
+SurfaceLayout layout(const Sizes& n) {
+  return {"ffn",
+          {{"x2", n.model, n.columns},
+           {"dy", n.model, n.columns},
+           {"h1", n.hidden, n.columns},
+           {"h3", n.hidden, n.columns},
+           gain_block(n.model),
+           {"w1", n.hidden, n.model},
+           {"w3", n.hidden, n.model},
+           {"w2", n.hidden, n.model}}};
+}
+
+}  // namespace
+
 // silu(h) is written h sigmoid(h): the engine's own silu is a coarser table
 // that is not zero around zero (rules N12, N13).
 Result<KernelProgram> ffn_forward(const model::ModelConfig& config,
                                   int64_t sequence) {
   constexpr auto kName = "ffn_fwd";
   ANEROID_ASSIGN(const Sizes n, check_sizes(kName, config, sequence));
-  ANEROID_ASSIGN(KernelWriter w, KernelWriter::open(kName, n.columns,
-                                                    {{"x2", n.model, n.columns},
-                                                     gain_block(n.model),
-                                                     {"w1", n.model, n.hidden},
-                                                     {"w3", n.model, n.hidden},
-                                                     {"w2", n.model, n.hidden}},
+  ANEROID_ASSIGN(KernelWriter w, KernelWriter::open(kName, n.columns, layout(n),
                                                     {{"y", n.model},
                                                      {"xn2", n.model},
                                                      {"h1", n.hidden},
@@ -28,11 +39,11 @@ Result<KernelProgram> ffn_forward(const model::ModelConfig& config,
   mil::Builder& b = w.mil();
   const Var x2 = w.activation("x2");
   const Var xn2 = rms_norm(w, x2, w.gain(), config.rms_norm_eps);
-  const Var h1 = w.transposed_times(w.weight("w1"), xn2);
-  const Var h3 = w.transposed_times(w.weight("w3"), xn2);
+  const Var h1 = w.times(w.weight("w1"), xn2);
+  const Var h3 = w.times(w.weight("w3"), xn2);
   const Var silu = b.mul(h1, b.sigmoid(h1));
   const Var g = b.mul(silu, h3);
-  const Var y = b.add(x2, w.times(w.weight("w2"), g));
+  const Var y = b.add(x2, w.transposed_times(w.weight("w2"), g));
   return w.finish({y, xn2, h1, h3, g});
 }
 
@@ -40,20 +51,11 @@ Result<KernelProgram> ffn_backward(const model::ModelConfig& config,
                                    int64_t sequence) {
   constexpr auto kName = "ffn_bwd";
   ANEROID_ASSIGN(const Sizes n, check_sizes(kName, config, sequence));
-  ANEROID_ASSIGN(KernelWriter w,
-                 KernelWriter::open(kName, n.columns,
-                                    {{"dy", n.model, n.columns},
-                                     {"x2", n.model, n.columns},
-                                     {"h1", n.hidden, n.columns},
-                                     {"h3", n.hidden, n.columns},
-                                     gain_block(n.model),
-                                     {"w2", n.hidden, n.model},
-                                     {"w1", n.hidden, n.model},
-                                     {"w3", n.hidden, n.model}},
-                                    {{"dx2", n.model},
-                                     {"dxn2", n.model},
-                                     {"dh1", n.hidden},
-                                     {"dh3", n.hidden}}));
+  ANEROID_ASSIGN(KernelWriter w, KernelWriter::open(kName, n.columns, layout(n),
+                                                    {{"dx2", n.model},
+                                                     {"dxn2", n.model},
+                                                     {"dh1", n.hidden},
+                                                     {"dh3", n.hidden}}));
   mil::Builder& b = w.mil();
   const Var dy = w.activation("dy");
   const Var x2 = w.activation("x2");

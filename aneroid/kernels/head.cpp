@@ -8,14 +8,31 @@ namespace aneroid::kernels {
 
 using mil::Var;
 
+namespace {
+
+SurfaceLayout norm_layout(const Sizes& n) {
+  return {"final_norm",
+          {{"x", n.model, n.columns},
+           {"dxf", n.model, n.columns},
+           gain_block(n.model)}};
+}
+
+SurfaceLayout classifier_layout(const Sizes& n, int64_t tile) {
+  return {"cls",
+          {{"xf", n.model, n.columns},
+           {"dlogits", tile, n.columns, true},
+           {"e", tile, n.model}}};
+}
+
+}  // namespace
+
 Result<KernelProgram> final_norm_forward(const model::ModelConfig& config,
                                          int64_t sequence) {
   constexpr auto kName = "final_norm_fwd";
   ANEROID_ASSIGN(const Sizes n, check_sizes(kName, config, sequence));
-  ANEROID_ASSIGN(KernelWriter w, KernelWriter::open(kName, n.columns,
-                                                    {{"x", n.model, n.columns},
-                                                     gain_block(n.model)},
-                                                    {{"xf", n.model}}));
+  ANEROID_ASSIGN(
+      KernelWriter w,
+      KernelWriter::open(kName, n.columns, norm_layout(n), {{"xf", n.model}}));
   return w.finish(
       {rms_norm(w, w.activation("x"), w.gain(), config.rms_norm_eps)});
 }
@@ -24,12 +41,9 @@ Result<KernelProgram> final_norm_backward(const model::ModelConfig& config,
                                           int64_t sequence) {
   constexpr auto kName = "final_norm_bwd";
   ANEROID_ASSIGN(const Sizes n, check_sizes(kName, config, sequence));
-  ANEROID_ASSIGN(KernelWriter w,
-                 KernelWriter::open(kName, n.columns,
-                                    {{"dxf", n.model, n.columns},
-                                     {"x", n.model, n.columns},
-                                     gain_block(n.model)},
-                                    {{"dx", n.model}}));
+  ANEROID_ASSIGN(
+      KernelWriter w,
+      KernelWriter::open(kName, n.columns, norm_layout(n), {{"dx", n.model}}));
   const Var dxf = w.activation("dxf");
   const Var x = w.activation("x");
   return w.finish(
@@ -49,10 +63,9 @@ Result<KernelProgram> classifier_forward(const model::ModelConfig& config,
   ANEROID_ASSIGN(const Sizes n, check_sizes(kName, config, sequence));
   const int64_t tile = vocabulary_tiles(config.vocab_size).size;
   ANEROID_ASSIGN(KernelWriter w, KernelWriter::open(kName, n.columns,
-                                                    {{"xf", n.model, n.columns},
-                                                     {"e", n.model, tile}},
+                                                    classifier_layout(n, tile),
                                                     {{"logits", tile}}));
-  return w.finish({w.transposed_times(w.weight("e"), w.activation("xf"))});
+  return w.finish({w.times(w.weight("e"), w.activation("xf"))});
 }
 
 Result<KernelProgram> classifier_backward(const model::ModelConfig& config,
@@ -60,11 +73,9 @@ Result<KernelProgram> classifier_backward(const model::ModelConfig& config,
   constexpr auto kName = "cls_bwd";
   ANEROID_ASSIGN(const Sizes n, check_sizes(kName, config, sequence));
   const int64_t tile = vocabulary_tiles(config.vocab_size).size;
-  ANEROID_ASSIGN(
-      KernelWriter w,
-      KernelWriter::open(kName, n.columns,
-                         {{"dlogits", tile, n.columns}, {"e", tile, n.model}},
-                         {{"dxf", n.model}}));
+  ANEROID_ASSIGN(KernelWriter w, KernelWriter::open(kName, n.columns,
+                                                    classifier_layout(n, tile),
+                                                    {{"dxf", n.model}}));
   return w.finish({w.transposed_times(w.weight("e"), w.activation("dlogits"))});
 }
 

@@ -121,15 +121,14 @@ TEST_P(Programs, FinalNorm) {
 TEST_P(Programs, Classifier) {
   const int64_t tile = vocabulary_tiles(config().vocab_size).size;
   Random random(7);
-  const Matrix e = random_matrix(random, config().hidden_size, tile, 0.1);
+  const Matrix e = random_matrix(random, tile, config().hidden_size, 0.1);
   const Blocks in = {{"xf", gradient(8)}, {"e", e}};
   const auto forward = classifier_forward(config(), sequence());
   ASSERT_TRUE(forward) << to_string(forward.error());
   expect_close(run(*forward, in, sequence()), plain::classifier_forward(in));
 
   const Blocks back = {
-      {"dlogits", random_matrix(random, tile, sequence(), 1.0)},
-      {"e", plain::transpose(e)}};
+      {"dlogits", random_matrix(random, tile, sequence(), 1.0)}, {"e", e}};
   const auto backward = classifier_backward(config(), sequence());
   ASSERT_TRUE(backward) << to_string(backward.error());
   expect_close(run(*backward, back, sequence()),
@@ -149,15 +148,15 @@ model::ModelConfig grouped_config() { return make_config(64, 96, 8, 4, 8); }
 constexpr int64_t kSequence = 32;
 
 // Weights of the same model with a key/value head for every query head, where
-// query head h gets the columns of head map(h).
+// query head h gets the rows of head map(h).
 Matrix spread_heads(const Matrix& weight, const model::ModelConfig& config,
                     const std::function<int64_t(int64_t)>& map) {
-  Matrix out(weight.rows, config.query_dim());
+  Matrix out(config.query_dim(), weight.columns);
   for (int64_t row = 0; row < out.rows; ++row) {
+    const int64_t head = row / config.head_dim;
     for (int64_t column = 0; column < out.columns; ++column) {
-      const int64_t head = column / config.head_dim;
       out(row, column) =
-          weight(row, map(head) * config.head_dim + column % config.head_dim);
+          weight(map(head) * config.head_dim + row % config.head_dim, column);
     }
   }
   return out;
@@ -196,7 +195,7 @@ TEST(KnownMistakes, QueriesAndKeysAreRotated) {
   const Matrix xn =
       plain::rms_norm(in.at("x"), in.at("gain"), config.rms_norm_eps);
   const auto project = [&](const char* w) {
-    return plain::multiply(plain::transpose(in.at(w)), xn);
+    return plain::multiply(in.at(w), xn);
   };
   const auto turned = [&](const char* w) {
     return plain::rotate(project(w), config, 1.0);
@@ -220,9 +219,9 @@ TEST(KnownMistakes, GradientsAreTurnedBack) {
   const auto program = attention_backward(config, kSequence);
   ASSERT_TRUE(program);
   const Blocks out = run(*program, back, kSequence);
-  const plain::AttentionGradient turned =
-      plain::attend_gradient(plain::multiply(in.at("wo"), dx2), back.at("q"),
-                             back.at("k"), back.at("v"), config);
+  const plain::AttentionGradient turned = plain::attend_gradient(
+      plain::multiply(plain::transpose(in.at("wo")), dx2), back.at("q"),
+      back.at("k"), back.at("v"), config);
   for (const auto& [name, gradient] :
        {std::pair{"dq", &turned.dq}, std::pair{"dk", &turned.dk}}) {
     EXPECT_LE(

@@ -2,9 +2,10 @@
 // is compiled once and shared by all layers.
 //
 // Each program has one input [1, rows, 1, width] and one output
-// [1, channels, 1, columns], fp16. The input's rows are the contraction axis;
-// its columns hold named blocks side by side: activations first, then a gain,
-// then weight matrices. The output packs named blocks along channels.
+// [1, channels, 1, columns], fp16. The input's columns hold named blocks side
+// by side: activations first, then a gain, then weight matrices. The output
+// packs named blocks along channels. A forward program and its gradient read
+// the same surface, each its own blocks of it: weights are there once.
 //
 // Sequences are padded to `columns`, the next multiple of 32 (rules C019,
 // C020): padding sits at the end, where the causal mask keeps it from real
@@ -43,6 +44,7 @@ struct InputBlock {
   int64_t rows = 0;    // rows [0, rows) of the surface
   int64_t column = 0;  // first column
   int64_t columns = 0;
+  bool read = false;  // by this program; the others are its partner's
 };
 struct OutputBlock {
   std::string name;
@@ -51,7 +53,8 @@ struct OutputBlock {
 };
 
 struct KernelProgram {
-  std::string name;  // "attn_fwd"
+  std::string name;     // "attn_fwd"
+  std::string surface;  // "attn": one name, one layout of input blocks
   std::string mil_text;
   // Path in the text ("@model_path/weights/mask.bin") -> bytes of the file.
   std::map<std::string, std::vector<std::byte>> weights;
@@ -69,36 +72,45 @@ struct KernelProgram {
 
 int64_t padded_columns(int64_t sequence);  // next multiple of 32
 
+// Surface "attn", rows max(D, Q):
+//   x (D,S) dx2 (D,S) q (Q,S) k (K,S) v (K,S) gain (D)
+//   wq=Wq (Q,D) wk=Wk (K,D) wv=Wv (K,D) wo=Wo (D,Q)
+//
 // x2 = x + Wo a, a = causal attention of rope(Wq xn), rope(Wk xn), Wv xn,
 // xn = rmsnorm(x, gain).
-//   in   x (D,S) gain (D) wq=Wq^T (D,Q) wk=Wk^T (D,K) wv=Wv^T (D,K)
-//        wo=Wo^T (Q,D)
-//   out  x2 (D) xn (D) q (Q, rotated) k (K, rotated) v (K) a (Q)
+//   reads x, gain, weights
+//   gives x2 (D) xn (D) q (Q, rotated) k (K, rotated) v (K) a (Q)
 Result<KernelProgram> attention_forward(const model::ModelConfig& config,
                                         int64_t sequence);
+// Gradient of attention_forward; probabilities are recomputed.
+//   reads all
+//   gives dx (D, with the residual) dxn (D) dq (Q) dk (K) dv (K): before RoPE
+Result<KernelProgram> attention_backward(const model::ModelConfig& config,
+                                         int64_t sequence);
+
+// Surface "ffn", rows max(D, H):
+//   x2 (D,S) dy (D,S) h1 (H,S) h3 (H,S) gain (D)
+//   w1=W1 (H,D) w3=W3 (H,D) w2=W2^T (H,D)
+//
 // y = x2 + W2 g, g = silu(h1) * h3, h1 = W1 xn2, h3 = W3 xn2,
 // xn2 = rmsnorm(x2, gain).
-//   in   x2 (D,S) gain (D) w1=W1^T (D,H) w3=W3^T (D,H) w2=W2 (D,H)
-//   out  y (D) xn2 (D) h1 (H) h3 (H) g (H)
+//   reads x2, gain, weights
+//   gives y (D) xn2 (D) h1 (H) h3 (H) g (H)
 Result<KernelProgram> ffn_forward(const model::ModelConfig& config,
                                   int64_t sequence);
 // Gradient of ffn_forward.
-//   in   dy (D,S) x2 (D,S) h1 (H,S) h3 (H,S) gain (D) w2=W2^T (H,D)
-//        w1=W1 (H,D) w3=W3 (H,D)
-//   out  dx2 (D, with the residual) dxn2 (D, gradient at the norm's output)
-//        dh1 (H) dh3 (H)
+//   reads all
+//   gives dx2 (D, with the residual) dxn2 (D, gradient at the norm's output)
+//         dh1 (H) dh3 (H)
 Result<KernelProgram> ffn_backward(const model::ModelConfig& config,
                                    int64_t sequence);
-// Gradient of attention_forward; probabilities are recomputed.
-//   in   dx2 (D,S) x (D,S) q (Q,S) k (K,S) v (K,S) gain (D) wo=Wo (D,Q)
-//        wq=Wq (Q,D) wk=Wk (K,D) wv=Wv (K,D)
-//   out  dx (D, with the residual) dxn (D) dq (Q) dk (K) dv (K): before RoPE
-Result<KernelProgram> attention_backward(const model::ModelConfig& config,
-                                         int64_t sequence);
-// xf = rmsnorm(x, gain).   in x (D,S) gain (D)   out xf (D)
+
+// Surface "final_norm", rows D: x (D,S) dxf (D,S) gain (D).
+//
+// xf = rmsnorm(x, gain).   reads x, gain   gives xf (D)
 Result<KernelProgram> final_norm_forward(const model::ModelConfig& config,
                                          int64_t sequence);
-//   in dxf (D,S) x (D,S) gain (D)   out dx (D)
+// reads all   gives dx (D)
 Result<KernelProgram> final_norm_backward(const model::ModelConfig& config,
                                           int64_t sequence);
 
@@ -109,10 +121,13 @@ struct VocabularyTiles {
   int64_t size = 0;  // rows per tile, a multiple of 32, at most 8192
 };
 VocabularyTiles vocabulary_tiles(int64_t vocab_size);
-// logits = E_tile xf.   in xf (D,S) e=E_tile^T (D,VT)   out logits (VT)
+// Surface "cls", rows max(D, VT): xf (D,S), dlogits (VT,S) in the same columns,
+// e=E_tile (VT,D). xf is not wanted any more when dlogits are written.
+//
+// logits = E_tile xf.   reads xf, e   gives logits (VT)
 Result<KernelProgram> classifier_forward(const model::ModelConfig& config,
                                          int64_t sequence);
-// dxf = E_tile^T dlogits.   in dlogits (VT,S) e=E_tile (VT,D)   out dxf (D)
+// dxf = E_tile^T dlogits.   reads dlogits, e   gives dxf (D)
 Result<KernelProgram> classifier_backward(const model::ModelConfig& config,
                                           int64_t sequence);
 

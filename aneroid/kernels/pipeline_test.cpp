@@ -2,6 +2,7 @@
 #include "aneroid/kernels/pipeline.h"
 
 #include <limits>
+#include <map>
 #include <set>
 
 #include <gtest/gtest.h>
@@ -65,18 +66,26 @@ TEST_P(Pipeline, IsDeterministic) {
   }
 }
 
-// Blocks lie side by side from multiples of 32 and fill the surface.
+// Blocks lie side by side from multiples of 32 and fill the surface; one may
+// lie over its neighbour if no program reads both.
 TEST_P(Pipeline, SurfacesArePackedWithoutOverlap) {
   for (const KernelProgram* kernel : all(pipeline_)) {
     SCOPED_TRACE(kernel->name);
     int64_t column = 0;
     int64_t rows = 0;
+    const InputBlock* previous = nullptr;
     for (const InputBlock& block : kernel->inputs) {
-      EXPECT_EQ(block.column, column) << block.name;
+      if (previous != nullptr && block.column == previous->column) {
+        EXPECT_EQ(block.columns, previous->columns) << block.name;
+        EXPECT_FALSE(block.read && previous->read) << block.name;
+      } else {
+        EXPECT_EQ(block.column, column) << block.name;
+        column += padded_columns(block.columns);
+      }
       EXPECT_GT(block.columns, 0) << block.name;
       EXPECT_EQ(&kernel->input(block.name), &block);
-      column += padded_columns(block.columns);
       rows = std::max(rows, block.rows);
+      previous = &block;
     }
     EXPECT_EQ(kernel->width, column);
     EXPECT_EQ(kernel->width % 32, 0);
@@ -90,6 +99,35 @@ TEST_P(Pipeline, SurfacesArePackedWithoutOverlap) {
     EXPECT_EQ(kernel->channels, channel);
     EXPECT_EQ(kernel->columns, padded_columns(GetParam().sequence));
   }
+}
+
+// A forward program and its gradient find everything in the same place, and
+// between them read all of it.
+TEST_P(Pipeline, PartnersShareASurface) {
+  std::map<std::string, const KernelProgram*> first;
+  std::map<std::string, int> programs;
+  for (const KernelProgram* kernel : all(pipeline_)) {
+    SCOPED_TRACE(kernel->name);
+    ++programs[kernel->surface];
+    const KernelProgram* partner =
+        first.try_emplace(kernel->surface, kernel).first->second;
+    ASSERT_EQ(kernel->inputs.size(), partner->inputs.size());
+    EXPECT_EQ(kernel->rows, partner->rows);
+    EXPECT_EQ(kernel->width, partner->width);
+    for (size_t i = 0; i < kernel->inputs.size(); ++i) {
+      const InputBlock& a = kernel->inputs[i];
+      const InputBlock& b = partner->inputs[i];
+      EXPECT_EQ(a.name, b.name);
+      EXPECT_EQ(a.rows, b.rows);
+      EXPECT_EQ(a.column, b.column);
+      EXPECT_EQ(a.columns, b.columns);
+      if (kernel != partner) {
+        EXPECT_TRUE(a.read || b.read) << a.name;
+      }
+    }
+  }
+  EXPECT_EQ(programs.size(), 4U);
+  for (const auto& [surface, count] : programs) EXPECT_EQ(count, 2) << surface;
 }
 
 // What the raw path asks of a program, as far as the text shows it.
@@ -160,26 +198,26 @@ TEST(PipelineLayout, BlocksAreAsDocumented) {
   const auto p = dynamic_pipeline(stories110m(), 256);
   ASSERT_TRUE(p);
   EXPECT_EQ(p->attn_fwd.rows, 768);
-  EXPECT_EQ(p->attn_fwd.width, 256 + 32 + 4 * 768);
+  EXPECT_EQ(p->attn_fwd.width, 5 * 256 + 32 + 4 * 768);
   EXPECT_EQ(p->attn_fwd.channels, 6 * 768);
-  EXPECT_EQ(p->attn_fwd.input("wk").column, 256 + 32 + 768);
+  EXPECT_EQ(p->attn_fwd.input("wk").column, 5 * 256 + 32 + 768);
   EXPECT_EQ(p->attn_fwd.output("q").channel, 2 * 768);
-  EXPECT_EQ(p->ffn_fwd.width, 256 + 32 + 3 * 2048);
   EXPECT_EQ(p->ffn_fwd.channels, 2 * 768 + 3 * 2048);
   EXPECT_EQ(p->ffn_bwd.rows, 2048);
   EXPECT_EQ(p->ffn_bwd.width, 4 * 256 + 32 + 3 * 768);
-  EXPECT_EQ(p->attn_bwd.width, 5 * 256 + 32 + 4 * 768);
   EXPECT_EQ(p->final_norm_bwd.width, 2 * 256 + 32);
   EXPECT_EQ(p->cls_fwd.channels, 8000);
   EXPECT_EQ(p->cls_bwd.rows, 8000);
+  EXPECT_EQ(p->cls_bwd.width, 256 + 768);
   EXPECT_EQ(p->tiles.count, 4);
 }
 
 TEST(PipelineLayout, UnevenBlocksStartAtMultiplesOf32) {
   const auto kernel = ffn_forward(make_config(64, 172, 8, 4, 8), 40);
   ASSERT_TRUE(kernel);
-  EXPECT_EQ(kernel->input("w1").columns, 172);
-  EXPECT_EQ(kernel->input("w3").column, 64 + 32 + 192);
+  EXPECT_EQ(kernel->input("x2").rows, 64);
+  EXPECT_EQ(kernel->input("h1").rows, 172);
+  EXPECT_EQ(kernel->input("w3").column, 4 * 64 + 32 + 64);
   EXPECT_EQ(kernel->columns, 64);
 }
 
@@ -265,7 +303,7 @@ TEST(Errors, SumsOverTooManyTerms) {
 }
 
 TEST(Errors, SurfacesTooLarge) {
-  expect_error(make_config(64, 22000, 4, 4, 16), 32, "kernel",
+  expect_error(make_config(22000, 64, 4, 4, 16), 32, "kernel",
                "input width would be");
   expect_error(make_config(64, 96, 1000, 1000, 20), 32, "kernel",
                "output channels would be 80128");

@@ -188,13 +188,11 @@ AttentionGradient attend_gradient(const Matrix& da, const Matrix& q,
 Blocks attention_forward(const model::ModelConfig& config, const Blocks& in) {
   const Matrix& x = block(in, "x");
   const Matrix xn = rms_norm(x, block(in, "gain"), config.rms_norm_eps);
-  const Matrix q =
-      rotate(multiply(transpose(block(in, "wq")), xn), config, 1.0);
-  const Matrix k =
-      rotate(multiply(transpose(block(in, "wk")), xn), config, 1.0);
-  const Matrix v = multiply(transpose(block(in, "wv")), xn);
+  const Matrix q = rotate(multiply(block(in, "wq"), xn), config, 1.0);
+  const Matrix k = rotate(multiply(block(in, "wk"), xn), config, 1.0);
+  const Matrix v = multiply(block(in, "wv"), xn);
   const Matrix a = attend(q, k, v, config);
-  const Matrix x2 = add(x, multiply(transpose(block(in, "wo")), a));
+  const Matrix x2 = add(x, multiply(block(in, "wo"), a));
   return {{"x2", x2}, {"xn", xn}, {"q", q}, {"k", k}, {"v", v}, {"a", a}};
 }
 
@@ -218,13 +216,13 @@ Blocks attention_backward(const model::ModelConfig& config, const Blocks& in) {
 Blocks ffn_forward(const model::ModelConfig& config, const Blocks& in) {
   const Matrix& x2 = block(in, "x2");
   const Matrix xn2 = rms_norm(x2, block(in, "gain"), config.rms_norm_eps);
-  const Matrix h1 = multiply(transpose(block(in, "w1")), xn2);
-  const Matrix h3 = multiply(transpose(block(in, "w3")), xn2);
+  const Matrix h1 = multiply(block(in, "w1"), xn2);
+  const Matrix h3 = multiply(block(in, "w3"), xn2);
   Matrix g(h1.rows, h1.columns);
   for (size_t i = 0; i < g.data.size(); ++i) {
     g.data[i] = h1.data[i] * sigmoid(h1.data[i]) * h3.data[i];
   }
-  const Matrix y = add(x2, multiply(block(in, "w2"), g));
+  const Matrix y = add(x2, multiply(transpose(block(in, "w2")), g));
   return {{"y", y}, {"xn2", xn2}, {"h1", h1}, {"h3", h3}, {"g", g}};
 }
 
@@ -260,7 +258,7 @@ Blocks final_norm_backward(const model::ModelConfig& config, const Blocks& in) {
 }
 
 Blocks classifier_forward(const Blocks& in) {
-  return {{"logits", multiply(transpose(block(in, "e")), block(in, "xf"))}};
+  return {{"logits", multiply(block(in, "e"), block(in, "xf"))}};
 }
 
 Blocks classifier_backward(const Blocks& in) {

@@ -1,8 +1,8 @@
 // What the kernels of pipeline.h compute, in double precision and plain loops:
 // the oracle that their tests compare with, written to be read.
 //
-// Blocks carry the names and the orientation they have in pipeline.h ("wq" is
-// Wq^T), without padding: activations are [channels, positions], gains
+// Blocks carry the names and the orientation they have in pipeline.h ("w2" is
+// W2^T), without padding: activations are [channels, positions], gains
 // [channels, 1]. The sequence length is the number of columns of the
 // activations. A missing block or a wrong size is a bug and asserts.
 #pragma once

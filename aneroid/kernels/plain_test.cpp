@@ -83,10 +83,10 @@ TEST_P(PlainGradients, Attention) {
       {{"x", gradient.at("dx")},
        {"gain", plain::rms_norm_gain_gradient(gradient.at("dxn"), in.at("x"),
                                               config().rms_norm_eps)},
-       {"wq", outer(xn, gradient.at("dq"))},
-       {"wk", outer(xn, gradient.at("dk"))},
-       {"wv", outer(xn, gradient.at("dv"))},
-       {"wo", outer(out.at("a"), dx2)}});
+       {"wq", outer(gradient.at("dq"), xn)},
+       {"wk", outer(gradient.at("dk"), xn)},
+       {"wv", outer(gradient.at("dv"), xn)},
+       {"wo", outer(dx2, out.at("a"))}});
 }
 
 TEST_P(PlainGradients, AttentionCore) {
@@ -123,9 +123,9 @@ TEST_P(PlainGradients, FeedForward) {
       {{"x2", gradient.at("dx2")},
        {"gain", plain::rms_norm_gain_gradient(gradient.at("dxn2"), in.at("x2"),
                                               config().rms_norm_eps)},
-       {"w1", outer(xn2, gradient.at("dh1"))},
-       {"w3", outer(xn2, gradient.at("dh3"))},
-       {"w2", outer(dy, out.at("g"))}});
+       {"w1", outer(gradient.at("dh1"), xn2)},
+       {"w3", outer(gradient.at("dh3"), xn2)},
+       {"w2", outer(out.at("g"), dy)}});
 }
 
 TEST_P(PlainGradients, FinalNorm) {
@@ -149,16 +149,16 @@ TEST_P(PlainGradients, Classifier) {
   Random random(8);
   const int64_t d = config().hidden_size;
   const Blocks in = {{"xf", random_matrix(random, d, kSequence, 1.0)},
-                     {"e", random_matrix(random, d, 9, 1.0)}};
+                     {"e", random_matrix(random, 9, d, 1.0)}};
   const Matrix dlogits = random_matrix(random, 9, kSequence, 1.0);
   const Loss loss = [&](const Blocks& blocks) {
     return dot(dlogits, plain::classifier_forward(blocks).at("logits"));
   };
-  const Blocks gradient = plain::classifier_backward(
-      {{"dlogits", dlogits}, {"e", plain::transpose(in.at("e"))}});
+  const Blocks gradient =
+      plain::classifier_backward({{"dlogits", dlogits}, {"e", in.at("e")}});
   expect_gradients(
       loss, in,
-      {{"xf", gradient.at("dxf")}, {"e", outer(in.at("xf"), dlogits)}});
+      {{"xf", gradient.at("dxf")}, {"e", outer(dlogits, in.at("xf"))}});
 }
 
 INSTANTIATE_TEST_SUITE_P(

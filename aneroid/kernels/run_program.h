@@ -14,26 +14,41 @@
 
 namespace aneroid::kernels {
 
-// The packed surface holding `blocks`. Padding columns of activations and rows
-// below a block are as a caller leaves them, zero; the unused columns of a
-// gain block hold noise that no program may read.
+// The packed surface holding `blocks`, which must be those that the program
+// reads. Padding columns of activations and rows below a block are as a caller
+// leaves them, zero; the unused columns of a gain block and the blocks of the
+// program's partner hold noise that this one may not read.
 inline std::vector<double> pack(const KernelProgram& program,
                                 const plain::Blocks& blocks) {
+  constexpr double kNoise = 1e4;
   std::vector<double> surface(
       static_cast<size_t>(program.rows * program.width));
-  for (const InputBlock& block : program.inputs) {
-    const plain::Matrix& values = blocks.at(block.name);
-    EXPECT_EQ(values.rows, block.rows) << block.name;
-    EXPECT_LE(values.columns, block.columns) << block.name;
-    const bool is_gain = block.columns == kGainColumns && values.columns == 1 &&
-                         block.name == "gain";
-    for (int64_t row = 0; row < block.rows; ++row) {
-      double* to =
-          &surface[static_cast<size_t>(row * program.width + block.column)];
-      for (int64_t column = 0; column < block.columns; ++column) {
-        to[column] = column < values.columns ? values(row, column)
-                     : is_gain               ? 1e4
-                                             : 0.0;
+  const auto at = [&](int64_t row, int64_t column) -> double& {
+    return surface[static_cast<size_t>(row * program.width + column)];
+  };
+  // Those that are read come last: they may lie over others.
+  for (const bool read : {false, true}) {
+    for (const InputBlock& block : program.inputs) {
+      if (block.read != read) continue;
+      const auto given = blocks.find(block.name);
+      EXPECT_EQ(given != blocks.end(), read) << block.name;
+      if (given == blocks.end()) {
+        for (int64_t row = 0; row < block.rows; ++row) {
+          std::fill_n(&at(row, block.column), block.columns, kNoise);
+        }
+        continue;
+      }
+      const plain::Matrix& values = given->second;
+      EXPECT_EQ(values.rows, block.rows) << block.name;
+      EXPECT_LE(values.columns, block.columns) << block.name;
+      const bool is_gain = block.name == "gain";
+      for (int64_t row = 0; row < block.rows; ++row) {
+        for (int64_t column = 0; column < block.columns; ++column) {
+          at(row, block.column + column) = column < values.columns
+                                               ? values(row, column)
+                                           : is_gain ? kNoise
+                                                     : 0.0;
+        }
       }
     }
   }

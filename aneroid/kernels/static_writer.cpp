@@ -18,9 +18,10 @@ Result<StaticWriter> StaticWriter::open(
     channels += block.channels;
   }
   ANEROID_TRY(check_dimension(name, "input channels", channels));
-  ANEROID_ASSIGN(KernelWriter shared,
-                 KernelWriter::open(name, columns,
-                                    {{"blocks", channels, columns}}, outputs));
+  ANEROID_ASSIGN(
+      KernelWriter shared,
+      KernelWriter::open(name, columns, {name, {{"blocks", channels, columns}}},
+                         outputs));
   StaticWriter writer(std::move(shared));
   writer.program_.name = std::move(name);
   writer.program_.columns = columns;

@@ -38,7 +38,7 @@ inline plain::Matrix random_matrix(Random& random, int64_t rows,
 }
 
 // A block of inputs that keeps every intermediate around 1: activations and
-// gradients N(0, `activation`), matrices N(0, 1/sqrt(rows of the block)),
+// gradients N(0, `activation`), matrices N(0, 1/sqrt(columns of the block)),
 // gains around 1 but never 1.
 inline plain::Matrix random_input(Random& random, const std::string& name,
                                   int64_t rows, int64_t columns,
@@ -49,7 +49,7 @@ inline plain::Matrix random_input(Random& random, const std::string& name,
     return gain;
   }
   const bool is_weight = name.front() == 'w' || name == "e";
-  const double spread = 1.0 / std::sqrt(static_cast<double>(rows));
+  const double spread = 1.0 / std::sqrt(static_cast<double>(columns));
   return random_matrix(random, rows, columns,
                        is_weight ? 1.5 * spread : activation);
 }
@@ -64,10 +64,10 @@ inline plain::Blocks attention_inputs(const model::ModelConfig& c, int64_t s,
   };
   return {{"x", make("x", d, s)},
           {"gain", make("gain", d, 1)},
-          {"wq", make("wq", d, c.query_dim())},
-          {"wk", make("wk", d, c.key_value_dim())},
-          {"wv", make("wv", d, c.key_value_dim())},
-          {"wo", make("wo", c.query_dim(), d)}};
+          {"wq", make("wq", c.query_dim(), d)},
+          {"wk", make("wk", c.key_value_dim(), d)},
+          {"wv", make("wv", c.key_value_dim(), d)},
+          {"wo", make("wo", d, c.query_dim())}};
 }
 inline plain::Blocks ffn_inputs(const model::ModelConfig& c, int64_t s,
                                 uint64_t seed, double activation = 1.0) {
@@ -79,38 +79,28 @@ inline plain::Blocks ffn_inputs(const model::ModelConfig& c, int64_t s,
   };
   return {{"x2", make("x2", d, s)},
           {"gain", make("gain", d, 1)},
-          {"w1", make("w1", d, h)},
-          {"w3", make("w3", d, h)},
-          {"w2", make("w2", d, h)}};
+          {"w1", make("w1", h, d)},
+          {"w3", make("w3", h, d)},
+          {"w2", make("w2", h, d)}};
 }
 
 // What a trainer hands to the backward kernels: the saved results of the
-// forward pass, the gradient at its output, and the weights turned over.
+// forward pass, the gradient at its output, and the same weights.
 inline plain::Blocks attention_backward_inputs(const plain::Blocks& in,
                                                const plain::Blocks& out,
                                                const plain::Matrix& dx2) {
-  return {{"dx2", dx2},
-          {"x", in.at("x")},
-          {"q", out.at("q")},
-          {"k", out.at("k")},
-          {"v", out.at("v")},
-          {"gain", in.at("gain")},
-          {"wo", plain::transpose(in.at("wo"))},
-          {"wq", plain::transpose(in.at("wq"))},
-          {"wk", plain::transpose(in.at("wk"))},
-          {"wv", plain::transpose(in.at("wv"))}};
+  plain::Blocks back = in;
+  back["dx2"] = dx2;
+  for (const char* name : {"q", "k", "v"}) back[name] = out.at(name);
+  return back;
 }
 inline plain::Blocks ffn_backward_inputs(const plain::Blocks& in,
                                          const plain::Blocks& out,
                                          const plain::Matrix& dy) {
-  return {{"dy", dy},
-          {"x2", in.at("x2")},
-          {"h1", out.at("h1")},
-          {"h3", out.at("h3")},
-          {"gain", in.at("gain")},
-          {"w2", plain::transpose(in.at("w2"))},
-          {"w1", plain::transpose(in.at("w1"))},
-          {"w3", plain::transpose(in.at("w3"))}};
+  plain::Blocks back = in;
+  back["dy"] = dy;
+  for (const char* name : {"h1", "h3"}) back[name] = out.at(name);
+  return back;
 }
 
 inline double largest(const plain::Matrix& m) {

@@ -34,17 +34,23 @@ Var as_activation(mil::Builder& b, const Var& matrix) {
 }  // namespace
 
 Result<KernelWriter> KernelWriter::open(
-    std::string name, int64_t columns, const std::vector<BlockSize>& inputs,
+    std::string name, int64_t columns, const SurfaceLayout& inputs,
     const std::vector<ChannelCount>& outputs) {
   KernelWriter writer;
   KernelProgram& program = writer.program_;
   program.name = std::move(name);
+  program.surface = inputs.name;
   program.columns = columns;
-  for (const BlockSize& block : inputs) {
-    program.inputs.push_back(
-        {block.name, block.rows, program.width, block.columns});
+  for (const BlockSize& block : inputs.blocks) {
+    int64_t column = program.width;
+    if (block.over_previous) {
+      assert(!program.inputs.empty() &&
+             program.inputs.back().columns == block.columns);
+      column = program.inputs.back().column;
+    }
+    program.inputs.push_back({block.name, block.rows, column, block.columns});
     program.rows = std::max(program.rows, block.rows);
-    program.width += padded_columns(block.columns);
+    program.width = column + padded_columns(block.columns);
   }
   for (const ChannelCount& block : outputs) {
     program.outputs.push_back({block.name, program.channels, block.channels});
@@ -58,7 +64,11 @@ Result<KernelWriter> KernelWriter::open(
   return writer;
 }
 
-Var KernelWriter::cut(const InputBlock& block, int64_t columns) {
+Var KernelWriter::cut(std::string_view name, int64_t columns) {
+  const auto at = std::ranges::find(program_.inputs, name, &InputBlock::name);
+  assert(at != program_.inputs.end());
+  InputBlock& block = *at;
+  block.read = true;
   if (block.rows == program_.rows && columns == program_.width) {
     return surface_;  // the block is all there is
   }
@@ -70,11 +80,10 @@ Var KernelWriter::cut(const InputBlock& block, int64_t columns) {
 }
 
 Var KernelWriter::activation(std::string_view block) {
-  const InputBlock& input = program_.input(block);
-  return cut(input, input.columns);
+  return cut(block, program_.input(block).columns);
 }
 
-Var KernelWriter::gain() { return cut(program_.input("gain"), 1); }
+Var KernelWriter::gain() { return cut("gain", 1); }
 
 Var KernelWriter::weight(std::string_view block) {
   return as_matrix(builder_, activation(block));

@@ -21,6 +21,14 @@ struct BlockSize {
   std::string name;
   int64_t rows = 0;
   int64_t columns = 0;
+  // In the columns of the block before, which it may overwrite.
+  bool over_previous = false;
+};
+// Input blocks of a forward program and its gradient, side by side, each
+// starting at a multiple of 32.
+struct SurfaceLayout {
+  std::string name;
+  std::vector<BlockSize> blocks;
 };
 inline BlockSize gain_block(int64_t rows) {
   return {"gain", rows, kGainColumns};
@@ -32,11 +40,10 @@ struct ChannelCount {
 
 class KernelWriter {
  public:
-  // Lays out the blocks, in the order given: input blocks side by side, each
-  // starting at a multiple of 32, output blocks stacked. Error "kernel": a
-  // surface too large for the engine.
+  // Output blocks are stacked in the order given. Error "kernel": a surface
+  // too large for the engine.
   static Result<KernelWriter> open(std::string name, int64_t columns,
-                                   const std::vector<BlockSize>& inputs,
+                                   const SurfaceLayout& inputs,
                                    const std::vector<ChannelCount>& outputs);
 
   mil::Builder& mil() { return builder_; }
@@ -45,8 +52,8 @@ class KernelWriter {
   mil::Var gain();
   mil::Var weight(std::string_view block);
 
-  // w a, and w^T a: a product over the rows or columns of `w` as it lies in
-  // the surface, so that no weight is ever transposed.
+  // w a, and w^T a: a product over the columns or rows of `w` as it lies in
+  // the surface, so that one copy of a weight serves both directions.
   mil::Var times(const mil::Var& w, const mil::Var& a);
   mil::Var transposed_times(const mil::Var& w, const mil::Var& a);
 
@@ -67,7 +74,7 @@ class KernelWriter {
 
  private:
   KernelWriter() = default;
-  mil::Var cut(const InputBlock& block, int64_t columns);
+  mil::Var cut(std::string_view block, int64_t columns);
   mil::Var product(const mil::Var& w, const mil::Var& a, bool transposed);
   mil::Var blob(const std::string& name, const mil::Type& type,
                 std::span<const std::byte> bytes);

@@ -51,78 +51,42 @@ struct RowTemplate {
   Size rows;
   Size columns;
   Deviation deviation;
-  std::vector<ParameterUse> uses;
+  std::optional<ParameterUse> use;
 };
 
 struct Templates {
-  std::vector<ParameterUse> classifier_uses = {{"cls_fwd", "e", true},
-                                               {"cls_bwd", "e"}};
+  ParameterUse classifier_use = {"cls", "e"};
   RowTemplate tied_embedding = {
       "embed_tokens", "model.embed_tokens.weight", v, d, embedding,
-      classifier_uses};
+      classifier_use};
   RowTemplate untied_embedding = {
-      "embed_tokens", "model.embed_tokens.weight", v, d, embedding, {}};
-  RowTemplate norm = {
-      "norm",  "model.norm.weight",
-      d,       nullptr,
-      nullptr, {{"final_norm_fwd", "gain"}, {"final_norm_bwd", "gain"}}};
+      "embed_tokens", "model.embed_tokens.weight", v, d, embedding,
+      std::nullopt};
+  RowTemplate norm = {"norm",  "model.norm.weight",
+                      d,       nullptr,
+                      nullptr, ParameterUse{"final_norm", "gain"}};
   RowTemplate lm_head = {"lm_head", "lm_head.weight", v,
-                         d,         classifier,       classifier_uses};
+                         d,         classifier,       classifier_use};
   std::vector<RowTemplate> layer = {
-      {"input_layernorm",
-       "model.layers.{}.input_layernorm.weight",
-       d,
-       nullptr,
-       nullptr,
-       {{"attn_fwd", "gain"}, {"attn_bwd", "gain"}}},
-      {"q_proj",
-       "model.layers.{}.self_attn.q_proj.weight",
-       q,
-       d,
-       plain,
-       {{"attn_fwd", "wq", true}, {"attn_bwd", "wq"}}},
-      {"k_proj",
-       "model.layers.{}.self_attn.k_proj.weight",
-       k,
-       d,
-       plain,
-       {{"attn_fwd", "wk", true}, {"attn_bwd", "wk"}}},
-      {"v_proj",
-       "model.layers.{}.self_attn.v_proj.weight",
-       k,
-       d,
-       plain,
-       {{"attn_fwd", "wv", true}, {"attn_bwd", "wv"}}},
-      {"o_proj",
-       "model.layers.{}.self_attn.o_proj.weight",
-       d,
-       q,
-       residual,
-       {{"attn_fwd", "wo", true}, {"attn_bwd", "wo"}}},
+      {"input_layernorm", "model.layers.{}.input_layernorm.weight", d, nullptr,
+       nullptr, ParameterUse{"attn", "gain"}},
+      {"q_proj", "model.layers.{}.self_attn.q_proj.weight", q, d, plain,
+       ParameterUse{"attn", "wq"}},
+      {"k_proj", "model.layers.{}.self_attn.k_proj.weight", k, d, plain,
+       ParameterUse{"attn", "wk"}},
+      {"v_proj", "model.layers.{}.self_attn.v_proj.weight", k, d, plain,
+       ParameterUse{"attn", "wv"}},
+      {"o_proj", "model.layers.{}.self_attn.o_proj.weight", d, q, residual,
+       ParameterUse{"attn", "wo"}},
       {"post_attention_layernorm",
-       "model.layers.{}.post_attention_layernorm.weight",
-       d,
-       nullptr,
-       nullptr,
-       {{"ffn_fwd", "gain"}, {"ffn_bwd", "gain"}}},
-      {"gate_proj",
-       "model.layers.{}.mlp.gate_proj.weight",
-       h,
-       d,
-       plain,
-       {{"ffn_fwd", "w1", true}, {"ffn_bwd", "w1"}}},
-      {"up_proj",
-       "model.layers.{}.mlp.up_proj.weight",
-       h,
-       d,
-       plain,
-       {{"ffn_fwd", "w3", true}, {"ffn_bwd", "w3"}}},
-      {"down_proj",
-       "model.layers.{}.mlp.down_proj.weight",
-       d,
-       h,
-       residual,
-       {{"ffn_fwd", "w2"}, {"ffn_bwd", "w2", true}}},
+       "model.layers.{}.post_attention_layernorm.weight", d, nullptr, nullptr,
+       ParameterUse{"ffn", "gain"}},
+      {"gate_proj", "model.layers.{}.mlp.gate_proj.weight", h, d, plain,
+       ParameterUse{"ffn", "w1"}},
+      {"up_proj", "model.layers.{}.mlp.up_proj.weight", h, d, plain,
+       ParameterUse{"ffn", "w3"}},
+      {"down_proj", "model.layers.{}.mlp.down_proj.weight", d, h, residual,
+       ParameterUse{"ffn", "w2", true}},
   };
 };
 
@@ -132,7 +96,7 @@ ParameterSpec make_row(const RowTemplate& row, const ModelConfig& config,
   spec.name = fmt::format(fmt::runtime(row.name), layer);
   spec.layer = layer;
   spec.role = row.role;
-  spec.uses = row.uses;
+  spec.use = row.use;
   if (row.columns == nullptr) {
     spec.shape = {row.rows(config)};
     spec.init = Init::kOnes;

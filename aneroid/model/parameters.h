@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,10 +19,10 @@ enum class Init : uint8_t {
   kOnes,
 };
 
-// How a kernel's input surface takes the tensor.
+// Where the kernels read the tensor.
 struct ParameterUse {
-  std::string kernel;       // "attn_fwd"; kernels/pipeline.h
-  std::string block;        // column block of that kernel's input: "wq"
+  std::string surface;      // "attn"; kernels/pipeline.h
+  std::string block;        // column block of that surface: "wq"
   bool transposed = false;  // the block holds the tensor's transpose
 };
 
@@ -33,7 +34,7 @@ struct ParameterSpec {
   bool decay = false;  // weight decay applies: matrices yes, gains no
   int64_t layer = -1;  // -1 outside the layers
   std::string role;    // "q_proj", "input_layernorm", "embed_tokens", ...
-  std::vector<ParameterUse> uses;
+  std::optional<ParameterUse> use;  // none: on the CPU only
   int64_t count() const;
 };
 

@@ -59,7 +59,8 @@ Result<std::unique_ptr<Pipeline>> create(const Options& options,
   }
   ANEROID_ASSIGN(auto made,
                  Dynamic::create(device, pool, config,
-                                 {sequence, true, options.residual_scale}));
+                                 {sequence, true, options.residual_scale,
+                                  options.keep_operands}));
   return made;
 }
 

@@ -36,6 +36,8 @@ struct Options {
   // Programs one process compiles before it prefers a new process, when the
   // device has a budget (rule C090): as published, some way under it.
   int compile_limit = 100;
+  // Leave the operands of all gradients in place until the next forward().
+  bool keep_operands = false;
 };
 
 // For training on `sequence` tokens: compiles what needs no weights, allocates.

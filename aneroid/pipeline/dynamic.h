@@ -1,6 +1,7 @@
-// The dynamic pipeline on a device: eight programs compiled once, an input
-// surface per layer that carries that layer's weights, output surfaces that
-// keep what the backward pass and the weight gradients need.
+// The dynamic pipeline on a device: eight programs compiled once, and two
+// input surfaces per layer, for attention and FFN, that carry the layer's
+// weights and what its backward pass needs. All layers share the output
+// surfaces; what the weight gradients need besides is copied out of them.
 //
 // Knows a device only by its interface. Thread-compatible.
 #pragma once
@@ -26,6 +27,7 @@ struct DynamicOptions {
   bool backward = true;  // compile and allocate for training
   // Factor of what attention and FFN add to the residual stream.
   double residual_scale = 1;
+  bool keep_operands = false;  // see Options
 };
 
 class Dynamic : public Pipeline {
@@ -58,7 +60,7 @@ class Dynamic : public Pipeline {
                   const Account& account = {}) override;
 
   // What the forward pass left: rotated keys [K, S] and values [K, S] of a
-  // layer, to fill a key/value cache.
+  // layer, to fill a key/value cache. Until the next forward().
   BlockView keys(int64_t layer) const;
   BlockView values(int64_t layer) const;
 

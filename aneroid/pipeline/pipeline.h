@@ -53,8 +53,12 @@ struct GainGradient {
   BlockView dxn;
   BlockView x;
 };
-// Told of each gradient as soon as its operands stand on surfaces, which stay
-// untouched until the next forward(): the work may be done in the background.
+// Who is told of gradients may still be working on this many, the last ones.
+inline constexpr int64_t kGradientsInFlight = 8;
+// Told of each gradient as soon as its operands stand in memory, where they
+// stay untouched until kGradientsInFlight more were told or the next forward();
+// until the latter with Options::keep_operands. So the work may be done in the
+// background.
 struct GradientSink {
   std::function<void(const WeightGradient&)> weight;
   std::function<void(const GainGradient&)> gain;
@@ -122,7 +126,8 @@ class Pipeline {
   // After forward().
   virtual std::vector<LogitTile> logits() = 0;
   // Where backward() expects the gradient of the logits times
-  // logit_gradient_scale(); columns past the tokens must be zero.
+  // logit_gradient_scale(): rows of the vocabulary and all columns, those past
+  // the tokens zero. What was there before is of no use.
   virtual std::vector<LogitTile> logit_gradients() = 0;
   virtual float logit_gradient_scale() const = 0;
   virtual int64_t tile_size() const = 0;

@@ -8,7 +8,6 @@
 #include "aneroid/pipeline/surface_io.h"
 
 namespace aneroid::train {
-namespace {
 
 bool all_finite(const pipeline::BlockView& block) {
   const auto columns = static_cast<size_t>(block.columns);
@@ -24,8 +23,6 @@ bool all_finite(const pipeline::BlockView& block) {
   }
   return true;
 }
-
-}  // namespace
 
 void gain_gradient(const pipeline::GainGradient& gradient, double epsilon,
                    bool add, float* result) {
@@ -68,8 +65,8 @@ Gradients::Gradients(cpu::ThreadPool& pool, const model::ModelConfig& config,
       config_(config),
       accumulate_(accumulate),
       table_(model::parameter_table(config)),
-      scratch_(kPending),
-      pending_(kPending) {
+      scratch_(kScratch),
+      pending_(pipeline::kGradientsInFlight) {
   for (const model::ParameterSpec& spec : table_) {
     gradients_.emplace_back(static_cast<size_t>(spec.count()), 0.0F);
   }
@@ -77,9 +74,11 @@ Gradients::Gradients(cpu::ThreadPool& pool, const model::ModelConfig& config,
 
 Gradients::~Gradients() { pool_.wait_all(); }
 
-void Gradients::begin(bool first) {
+void Gradients::begin(bool first, bool check_factors) {
   first_ = first;
-  factors_.clear();
+  check_factors_ = check_factors;
+  checked_ = nullptr;
+  finite_ = true;
   // Nothing writes the embedding's gradient as a whole when it is not tied.
   if (first && !config_.tie_word_embeddings) {
     std::vector<float>& embedding = gradients_[static_cast<size_t>(
@@ -93,11 +92,29 @@ pipeline::GradientSink Gradients::sink() {
           [this](const pipeline::GainGradient& g) { queue(g); }};
 }
 
+Gradients::Pending& Gradients::next_pending() {
+  Pending& slot = pending_[told_++ % pending_.size()];
+  pool_.wait(slot.sum);
+  pool_.wait(slot.check);
+  return slot;
+}
+
+cpu::ThreadPool::JobHandle Gradients::check(
+    std::vector<pipeline::BlockView> factors) {
+  if (!check_factors_) return nullptr;
+  const cpu::ThreadPool::Label label(pool_, "overflow check");
+  const auto count = static_cast<int64_t>(factors.size());
+  return pool_.submit(count,
+                      [this, factors = std::move(factors)](int64_t i, int) {
+                        if (!all_finite(factors[static_cast<size_t>(i)])) {
+                          finite_ = false;
+                        }
+                      });
+}
+
 void Gradients::queue(const pipeline::WeightGradient& gradient) {
   const cpu::ThreadPool::Label label(
       pool_, pool_.traced() ? "d " + table_[gradient.parameter].role : "");
-  factors_.push_back(gradient.dy);
-  factors_.push_back(gradient.x);
   const cpu::GemmShape shape{gradient.dy.rows, gradient.x.rows,
                              gradient.dy.columns};
   cpu::ConstMatrix x = gradient.x.matrix;
@@ -106,31 +123,33 @@ void Gradients::queue(const pipeline::WeightGradient& gradient) {
   options.accumulate = accumulate_;
   options.add_to_c = !first_;
   options.scale = gradient.scale;
-  const size_t slot = next_++ % kPending;
-  pool_.wait(pending_[slot]);
+  Pending& slot = next_pending();
   float* result = gradients_[gradient.parameter].data() +
                   gradient.first_row * gradient.x.rows;
-  pending_[slot] = cpu::gemm_background(
-      pool_, scratch_[slot], shape, gradient.dy.matrix, x,
+  slot.sum = cpu::gemm_background(
+      pool_, scratch_[told_ % kScratch], shape, gradient.dy.matrix, x,
       {result, cpu::Storage::kFloat, gradient.x.rows, 1}, options);
+  std::vector<pipeline::BlockView> factors = {gradient.dy};
+  if (gradient.x.matrix.data != checked_) factors.push_back(gradient.x);
+  checked_ = gradient.x.matrix.data;
+  slot.check = check(std::move(factors));
 }
 
 void Gradients::queue(const pipeline::GainGradient& gradient) {
   const cpu::ThreadPool::Label label(pool_, "d gain");
-  factors_.push_back(gradient.dxn);
-  const size_t slot = next_++ % kPending;
-  pool_.wait(pending_[slot]);
+  Pending& slot = next_pending();
   float* result = gradients_[gradient.parameter].data();
-  pending_[slot] =
+  slot.sum =
       pool_.submit(1, [this, gradient, result, add = !first_](int64_t, int) {
         gain_gradient(gradient, config_.rms_norm_eps, add, result);
       });
+  slot.check = check({gradient.dxn});
 }
 
 void Gradients::finish(std::span<const int32_t> tokens,
                        const std::vector<float>& dx) {
   pool_.wait_all();
-  finite_embedding_ = cpu::all_finite(dx.data(), dx.size());
+  if (!cpu::all_finite(dx.data(), dx.size())) finite_ = false;
   const auto d = static_cast<size_t>(config_.hidden_size);
   std::vector<float>& embedding = gradients_[static_cast<size_t>(
       model::find_parameter(table_, "embed_tokens"))];
@@ -138,10 +157,6 @@ void Gradients::finish(std::span<const int32_t> tokens,
     float* row = embedding.data() + static_cast<size_t>(tokens[t]) * d;
     for (size_t i = 0; i < d; ++i) row[i] += dx[t * d + i];
   }
-}
-
-bool Gradients::finite() const {
-  return finite_embedding_ && all_finite(pool_, factors_);
 }
 
 double Gradients::norm() {

@@ -2,6 +2,7 @@
 // engine works on earlier layers.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -37,8 +38,9 @@ class Gradients {
   Gradients& operator=(const Gradients&) = delete;
 
   // Before a backward pass. `first` is the first micro-step of an update:
-  // its gradients replace what was there, later ones are added.
-  void begin(bool first);
+  // its gradients replace what was there, later ones are added. With
+  // `check_factors` finite() can be asked afterwards.
+  void begin(bool first, bool check_factors = false);
   // For Pipeline::backward(): queues the work and returns.
   pipeline::GradientSink sink();
   // Waits for queued work: after a backward pass that failed.
@@ -48,8 +50,9 @@ class Gradients {
   void finish(std::span<const int32_t> tokens, const std::vector<float>& dx);
 
   // After finish(): whether every factor of the last backward pass's gradients
-  // was finite, and so the gradients are. Much cheaper than norm().
-  bool finite() const;
+  // was finite, and so the gradients are. Found in the background; much cheaper
+  // than norm().
+  bool finite() const { return finite_; }
 
   size_t size() const { return gradients_.size(); }
   std::vector<float>& operator[](size_t parameter) {
@@ -63,11 +66,20 @@ class Gradients {
   double norm();
 
  private:
+  struct Pending {
+    cpu::ThreadPool::JobHandle sum;
+    cpu::ThreadPool::JobHandle check;
+  };
+
   void queue(const pipeline::WeightGradient& gradient);
   void queue(const pipeline::GainGradient& gradient);
+  // Waits until one fewer than may be pending are.
+  Pending& next_pending();
+  cpu::ThreadPool::JobHandle check(std::vector<pipeline::BlockView> factors);
 
-  // Queued GEMMs need their scratch until done; this many may be pending.
-  static constexpr size_t kPending = 8;
+  // Products that share scratch memory run one after the other; with two they
+  // overlap at their ends.
+  static constexpr size_t kScratch = 2;
 
   cpu::ThreadPool& pool_;
   const model::ModelConfig config_;
@@ -75,14 +87,16 @@ class Gradients {
   std::vector<model::ParameterSpec> table_;
   std::vector<std::vector<float>> gradients_;
   std::vector<cpu::GemmScratch> scratch_;
-  std::vector<cpu::ThreadPool::JobHandle> pending_;
-  std::vector<pipeline::BlockView> factors_;
-  bool finite_embedding_ = true;
-  size_t next_ = 0;
+  std::vector<Pending> pending_;
+  size_t told_ = 0;
   bool first_ = true;
+  bool check_factors_ = false;
+  const void* checked_ = nullptr;  // the last x: several gradients share one
+  std::atomic<bool> finite_ = true;
 };
 
-// Whether every element of every block is finite.
+// Whether every element of the block, or of every block, is finite.
+bool all_finite(const pipeline::BlockView& block);
 bool all_finite(cpu::ThreadPool& pool,
                 std::span<const pipeline::BlockView> blocks);
 

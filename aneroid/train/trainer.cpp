@@ -83,8 +83,10 @@ Result<std::unique_ptr<Trainer>> Trainer::create(
     device::Device& device, cpu::ThreadPool& pool,
     const model::ModelConfig& config, model::Weights weights,
     const TrainerOptions& options) {
-  ANEROID_ASSIGN(auto pipeline, pipeline::create(options.pipeline, device, pool,
-                                                 config, options.sequence));
+  pipeline::Options how = options.pipeline;
+  how.keep_operands = options.fuse_optimizer;
+  ANEROID_ASSIGN(auto pipeline,
+                 pipeline::create(how, device, pool, config, options.sequence));
   return std::unique_ptr<Trainer>(new Trainer(
       std::move(pipeline), device, pool, config, std::move(weights), options));
 }
@@ -134,7 +136,7 @@ Result<double> Trainer::micro_step(std::span<const int32_t> inputs,
   auto loss = pass(
       inputs, targets,
       [&] {
-        gradients.begin(first);
+        gradients.begin(first, !clips() && checks_factors());
         return gradients.sink();
       },
       time);
@@ -158,10 +160,7 @@ Result<double> Trainer::accumulate(const data::Batch& batch,
         micro_step(std::span(batch.inputs).subspan(at, length),
                    std::span(batch.targets).subspan(at, length), i == 0, time));
     sum += loss / static_cast<double>(batch.size);
-    if (!clips() && checks_factors()) {
-      const telemetry::TimeTable::Scope checking(time, "weight_gradients");
-      finite_ = (i == 0 || finite_) && gradients_->finite();
-    }
+    finite_ = (i == 0 || finite_) && gradients_->finite();
   }
   return sum;
 }

@@ -116,6 +116,12 @@ class MaskedTraining {
             gradient / count * pipeline_->logit_gradient_scale());
       }
     }
+    for (auto t = targets.size(); t < static_cast<size_t>(pipeline_->columns());
+         ++t) {
+      for (int64_t id = 0; id < config_.vocab_size; ++id) {
+        cell(gradients, id, t) = 0.0F;
+      }
+    }
     return loss / count;
   }
 
