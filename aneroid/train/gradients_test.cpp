@@ -150,5 +150,37 @@ TEST_F(GradientsTest, TheNormSeesEveryOverflow) {
   EXPECT_FALSE(std::isfinite(gradients_.norm()));
 }
 
+TEST_F(GradientsTest, FactorsThatAreNotFiniteAreFound) {
+  Random random(3);
+  const size_t w1 = parameter("gate_proj", 0);
+  const size_t gain = parameter("input_layernorm", 0);
+  const Block dy(random, config_.intermediate_size);
+  const Block x(random, config_.hidden_size);
+  Block bad_dy = dy;
+  Block bad_x = x;
+  bad_dy.values.back() = std::numeric_limits<float>::infinity();
+  bad_x.values.back() = std::numeric_limits<float>::quiet_NaN();
+  const std::vector<int32_t> tokens = {1};
+  std::vector<float> dx(static_cast<size_t>(config_.hidden_size), 0.0F);
+  const auto finite = [&](const Block& a, const Block& b, const Block& dxn,
+                          bool check = true) {
+    gradients_.begin(true, check);
+    const pipeline::GradientSink sink = gradients_.sink();
+    sink.weight({w1, 0, a.view(), b.view(), 1.0F});
+    sink.weight({w1, 0, dy.view(), b.view(), 1.0F});  // shares an operand
+    sink.gain({gain, dxn.view(), x.view()});
+    gradients_.finish(tokens, dx);
+    return gradients_.finite();
+  };
+  EXPECT_TRUE(finite(dy, x, x));
+  EXPECT_FALSE(finite(bad_dy, x, x));
+  EXPECT_FALSE(finite(dy, bad_x, x));
+  EXPECT_FALSE(finite(dy, x, bad_x));
+  EXPECT_TRUE(finite(dy, x, x)) << "forgets the last pass";
+  EXPECT_TRUE(finite(bad_dy, x, x, false)) << "not asked for";
+  dx[1] = std::numeric_limits<float>::infinity();
+  EXPECT_FALSE(finite(dy, x, x));
+}
+
 }  // namespace
 }  // namespace aneroid::train

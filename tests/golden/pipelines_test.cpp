@@ -1,6 +1,7 @@
 // All pipelines compute the same training step: the same gradients where
 // rounding is fine enough to tell, the same losses in fp16.
 #include <cmath>
+#include <deque>
 #include <numeric>
 
 #include <gtest/gtest.h>
@@ -10,8 +11,11 @@
 #include "aneroid/cpu/thread_pool.h"
 #include "aneroid/device/device.h"
 #include "aneroid/model/parameters.h"
+#include "aneroid/pipeline/create.h"
+#include "aneroid/pipeline/surface_io.h"
 #include "aneroid/runtime/runtime.h"
 #include "aneroid/telemetry/time_table.h"
+#include "aneroid/train/loss.h"
 #include "aneroid/train/trainer.h"
 #include "tests/golden/test_model.h"
 
@@ -117,6 +121,97 @@ TEST(Pipelines, GradientsAgreeInReferenceNumerics) {
                     1e-4)
               << chosen.weights[p].name;
         }
+      }
+    }
+  }
+}
+
+// Notes every operand as it is told, and looks at it again when it may last be
+// used: after kGradientsInFlight more, or at the end.
+class PatientReader {
+ public:
+  explicit PatientReader(bool until_the_end) : until_the_end_(until_the_end) {}
+
+  pipeline::GradientSink sink() {
+    return {[this](const pipeline::WeightGradient& g) {
+              tell({g.dy, g.x});
+            },
+            [this](const pipeline::GainGradient& g) {
+              tell({g.dxn, g.x});
+            }};
+  }
+  void finish() {
+    while (!told_.empty()) look_again();
+  }
+  int64_t count() const { return count_; }
+
+ private:
+  struct Told {
+    std::vector<pipeline::BlockView> blocks;
+    std::vector<float> values;
+  };
+  static std::vector<float> read(
+      const std::vector<pipeline::BlockView>& blocks) {
+    std::vector<float> values;
+    for (const pipeline::BlockView& block : blocks) {
+      const auto at = values.size();
+      values.resize(at + static_cast<size_t>(block.rows * block.columns));
+      pipeline::read_rows(block.matrix, values.data() + at, block.columns,
+                          block.rows, block.columns);
+    }
+    return values;
+  }
+  void tell(std::vector<pipeline::BlockView> blocks) {
+    if (!until_the_end_ &&
+        static_cast<int64_t>(told_.size()) == pipeline::kGradientsInFlight) {
+      look_again();
+    }
+    std::vector<float> values = read(blocks);
+    told_.push_back({std::move(blocks), std::move(values)});
+    ++count_;
+  }
+  void look_again() {
+    EXPECT_EQ(read(told_.front().blocks), told_.front().values)
+        << "gradient " << count_ - static_cast<int64_t>(told_.size());
+    told_.pop_front();
+  }
+
+  bool until_the_end_;
+  std::deque<Told> told_;
+  int64_t count_ = 0;
+};
+
+TEST(Pipelines, OperandsOfGradientsStayAsLongAsPromised) {
+  const Case chosen = [] {
+    Case made = tiny_setup(true, 20, "fast");
+    made.config = tiny_config(true, 5);
+    made.weights = lively_weights(made.config);
+    return made;
+  }();
+  const data::Batch batch = batch_of(1, 20, chosen.config.vocab_size);
+  for (const Kind kind : pipeline::all_kinds()) {
+    for (const bool keep : {false, true}) {
+      SCOPED_TRACE(testing::Message() << name(kind) << ", keep " << keep);
+      cpu::ThreadPool pool(2);
+      runtime::DeviceOptions options = chosen.device;
+      options.allow_reload = kind == Kind::kDelta;
+      const auto device = runtime::open_device("emulator", options, pool);
+      const auto pipeline =
+          pipeline::create({.kind = kind, .keep_operands = keep}, **device,
+                           pool, chosen.config, 20);
+      ASSERT_TRUE(pipeline) << to_string(pipeline.error());
+      ASSERT_TRUE((*pipeline)->stage(chosen.weights));
+      const float* const embedding = chosen.weights[0].data.data();
+      for (int pass = 0; pass < 2; ++pass) {
+        train::LossEvaluator loss(pool, chosen.config.vocab_size);
+        telemetry::TimeTable time;
+        ASSERT_TRUE(loss.run(**pipeline, batch.inputs, batch.targets, embedding,
+                             64.0, time));
+        PatientReader reader(keep);
+        std::vector<float> dx;
+        ASSERT_TRUE((*pipeline)->backward(reader.sink(), &dx));
+        reader.finish();
+        EXPECT_EQ(reader.count(), 5 * 9 + 2);
       }
     }
   }
