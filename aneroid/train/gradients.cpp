@@ -4,8 +4,8 @@
 #include <cmath>
 
 #include "aneroid/cpu/convert.h"
+#include "aneroid/cpu/norm_gradient.h"
 #include "aneroid/cpu/optimizer.h"
-#include "aneroid/pipeline/surface_io.h"
 
 namespace aneroid::train {
 
@@ -26,26 +26,9 @@ bool all_finite(const pipeline::BlockView& block) {
 
 void gain_gradient(const pipeline::GainGradient& gradient, double epsilon,
                    bool add, float* result) {
-  const int64_t channels = gradient.x.rows;
-  const int64_t columns = gradient.x.columns;
-  std::vector<double> r(static_cast<size_t>(columns), 0.0);
-  std::vector<float> x(static_cast<size_t>(columns));
-  std::vector<float> dxn(static_cast<size_t>(columns));
-  for (int64_t c = 0; c < channels; ++c) {
-    pipeline::read_rows(gradient.x.matrix, x.data(), columns, 1, columns, c);
-    for (size_t t = 0; t < x.size(); ++t) r[t] += double{x[t]} * x[t];
-  }
-  for (double& value : r) {
-    value = 1.0 / std::sqrt(value / static_cast<double>(channels) + epsilon);
-  }
-  for (int64_t c = 0; c < channels; ++c) {
-    pipeline::read_rows(gradient.x.matrix, x.data(), columns, 1, columns, c);
-    pipeline::read_rows(gradient.dxn.matrix, dxn.data(), columns, 1, columns,
-                        c);
-    double sum = 0;
-    for (size_t t = 0; t < x.size(); ++t) sum += double{dxn[t]} * x[t] * r[t];
-    result[c] = static_cast<float>(sum) + (add ? result[c] : 0.0F);
-  }
+  cpu::norm_gain_gradient({gradient.dxn.matrix, gradient.x.matrix,
+                           gradient.x.rows, gradient.x.columns, epsilon},
+                          add, result);
 }
 
 bool all_finite(cpu::ThreadPool& pool,

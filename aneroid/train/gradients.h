@@ -100,7 +100,7 @@ bool all_finite(const pipeline::BlockView& block);
 bool all_finite(cpu::ThreadPool& pool,
                 std::span<const pipeline::BlockView> blocks);
 
-// The plain definition of a gain gradient: dg[c] (+)= sum_t dxn x r.
+// Computes a gain gradient, [channels], into or onto `result`.
 void gain_gradient(const pipeline::GainGradient& gradient, double epsilon,
                    bool add, float* result);
 
