@@ -41,15 +41,21 @@ class EmulatedExecutable final : public device::Executable {
   EmulatedExecutable(std::string name, mil::Program program,
                      device::Signature signature, Plan plan, target::Chip chip,
                      std::optional<device::PredictedTime> predicted,
-                     const EmulatorOptions& options)
+                     const EmulatorOptions& options,
+                     std::shared_ptr<MemoryPool> memory)
       : name_(std::move(name)),
         program_(std::move(program)),
         signature_(std::move(signature)),
         plan_(std::move(plan)),
         chip_(chip),
         predicted_(std::move(predicted)),
-        options_(options) {
-    prepare_memory();
+        options_(options),
+        memory_(std::move(memory)) {
+    if (options_.observe_products) {
+      observe_products_ = [this](const numerics::ProductCount& count) {
+        options_.observe_products(name_, count);
+      };
+    }
   }
 
   const std::string& name() const override { return name_; }
@@ -65,7 +71,6 @@ class EmulatedExecutable final : public device::Executable {
     ANEROID_ASSIGN(plan_,
                    make_plan(program_, signature_, weights, options_.numerics));
     plan_.name = name_;
-    prepare_memory();
     return {};
   }
 
@@ -89,25 +94,32 @@ class EmulatedExecutable final : public device::Executable {
       }
       return {};
     }
-    for (size_t i = 0; i < plan_.buffers.size(); ++i) {
-      const Buffer& buffer = plan_.buffers[i];
-      if (buffer.place == Buffer::Place::kInput) {
-        memory_.buffers[i] = inputs[buffer.port]->bytes().data();
-      } else if (buffer.place == Buffer::Place::kOutput) {
-        memory_.buffers[i] = outputs[buffer.port]->bytes().data();
-      }
+    const MemoryPool::Lease memory(*memory_);
+    (*memory).fit(plan_, options_.pool->threads());
+    addresses_.clear();
+    for (Buffer& buffer : plan_.buffers) {
+      addresses_.push_back(address(buffer, inputs, outputs, *memory));
     }
-    return run_plan(plan_, memory_, *options_.pool);
+    return run_plan(plan_,
+                    {*memory, addresses_, *options_.pool, observe_products_});
   }
 
  private:
-  void prepare_memory() {
-    memory_ = make_run_memory(plan_, options_.pool->threads());
-    if (options_.observe_products) {
-      memory_.observe_products = [this](const numerics::ProductCount& count) {
-        options_.observe_products(name_, count);
-      };
+  static std::byte* address(Buffer& buffer,
+                            std::span<device::Surface* const> inputs,
+                            std::span<device::Surface* const> outputs,
+                            const WorkingMemory& memory) {
+    switch (buffer.place) {
+      case Buffer::Place::kInput:
+        return inputs[buffer.port]->bytes().data();
+      case Buffer::Place::kOutput:
+        return outputs[buffer.port]->bytes().data();
+      case Buffer::Place::kArena:
+        return memory.arena.get() + buffer.arena_offset;
+      case Buffer::Place::kConstant:
+        return buffer.constant.data();
     }
+    return nullptr;
   }
 
   bool gives_zeros(const target::SurfaceSizes& sizes,
@@ -159,7 +171,9 @@ class EmulatedExecutable final : public device::Executable {
   target::Chip chip_;
   std::optional<device::PredictedTime> predicted_;
   EmulatorOptions options_;
-  RunMemory memory_;
+  std::function<void(const numerics::ProductCount&)> observe_products_;
+  std::shared_ptr<MemoryPool> memory_;  // the device may be gone before
+  std::vector<std::byte*> addresses_;   // of the plan's buffers, for a run
 };
 
 class Emulator final : public device::Device {
@@ -208,7 +222,7 @@ class Emulator final : public device::Device {
     ++compiled_;
     return std::make_unique<EmulatedExecutable>(
         source.name, std::move(program), std::move(signature), std::move(plan),
-        chip, std::move(predicted), options_);
+        chip, std::move(predicted), options_, memory_);
   }
 
   Result<std::unique_ptr<device::Surface>> allocate(DataType dtype,
@@ -301,6 +315,7 @@ class Emulator final : public device::Device {
 
   EmulatorOptions options_;
   device::DeviceInfo info_;
+  std::shared_ptr<MemoryPool> memory_ = std::make_shared<MemoryPool>();
   int compiled_ = 0;
 };
 

@@ -52,8 +52,11 @@ void for_each_offset(const View& view, Visit visit) {
 
 class Runner {
  public:
-  Runner(const Plan& plan, RunMemory& memory, cpu::ThreadPool& pool)
-      : plan_(plan), memory_(memory), pool_(pool) {}
+  Runner(const Plan& plan, const RunContext& context)
+      : plan_(plan),
+        context_(context),
+        memory_(context.memory),
+        pool_(context.pool) {}
 
   Status operator()(const FusedStep& step) {
     // Enough elements per task to outweigh handing it out.
@@ -64,7 +67,7 @@ class Runner {
     pool_.run(tasks, [&](int64_t task, int worker) {
       const int64_t first = task * rows_per_task;
       run_fused_rows(
-          step, plan_, memory_.buffers, first,
+          step, plan_, context_.buffers, first,
           std::min(step.rows, first + rows_per_task),
           memory_.fused_scratch.data() +
               static_cast<size_t>(worker) * plan_.fused_scratch_floats);
@@ -95,8 +98,8 @@ class Runner {
                     element(step.bias_buffer, step.bias_offset)),
                 step.bias_row, 0};
       }
-      if (memory_.observe_products) {
-        memory_.observe_products(numerics::count_products(shape, a, b, batch));
+      if (context_.observe_products) {
+        context_.observe_products(numerics::count_products(shape, a, b, batch));
       }
       numerics::matrix_product(pool_, memory_.exact_scratch, shape, a, b, c,
                                batch, bias);
@@ -249,7 +252,7 @@ class Runner {
                                                   : cpu::Accumulate::kFloat;
   }
   std::byte* base(int buffer) const {
-    return memory_.buffers[static_cast<size_t>(buffer)];
+    return context_.buffers[static_cast<size_t>(buffer)];
   }
   cpu::Storage storage(int buffer) const {
     return plan_.buffers[static_cast<size_t>(buffer)].storage;
@@ -260,45 +263,10 @@ class Runner {
   }
 
   const Plan& plan_;
-  RunMemory& memory_;
+  const RunContext& context_;
+  WorkingMemory& memory_;
   cpu::ThreadPool& pool_;
 };
-
-}  // namespace
-
-RunMemory make_run_memory(Plan& plan, int threads) {
-  RunMemory memory;
-  memory.arena.resize(plan.arena_bytes);
-  memory.fused_scratch.resize(static_cast<size_t>(threads) *
-                              plan.fused_scratch_floats);
-  const cpu::Accumulate accumulate = plan.numerics == Numerics::kReference
-                                         ? cpu::Accumulate::kDouble
-                                         : cpu::Accumulate::kFloat;
-  for (const Step& step : plan.steps) {
-    if (const auto* gemm = std::get_if<GemmStep>(&step.work)) {
-      if (plan.numerics == Numerics::kExact) {
-        memory.exact_scratch.reserve(gemm->shape, threads);
-        continue;
-      }
-      cpu::GemmShape shape = gemm->shape;
-      memory.gemm_scratch.reserve(shape, accumulate, threads);
-      std::swap(shape.m, shape.n);  // a transposed C swaps the operands
-      memory.gemm_scratch.reserve(shape, accumulate, threads);
-    }
-  }
-  for (Buffer& buffer : plan.buffers) {
-    std::byte* address = nullptr;
-    if (buffer.place == Buffer::Place::kArena) {
-      address = memory.arena.data() + buffer.arena_offset;
-    } else if (buffer.place == Buffer::Place::kConstant) {
-      address = buffer.constant.data();
-    }
-    memory.buffers.push_back(address);
-  }
-  return memory;
-}
-
-namespace {
 
 // For traces: sizes included.
 std::string describe(const Plan& plan, const Step& step) {
@@ -315,8 +283,9 @@ std::string describe(const Plan& plan, const Step& step) {
 
 }  // namespace
 
-Status run_plan(const Plan& plan, RunMemory& memory, cpu::ThreadPool& pool) {
-  Runner runner(plan, memory, pool);
+Status run_plan(const Plan& plan, const RunContext& context) {
+  cpu::ThreadPool& pool = context.pool;
+  Runner runner(plan, context);
   for (const Step& step : plan.steps) {
     const cpu::ThreadPool::Label label(
         pool, pool.traced() ? describe(plan, step) : std::string());
