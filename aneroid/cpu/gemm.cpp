@@ -204,6 +204,7 @@ struct GemmAccess {
     plan.geometry = gemm_geometry(options.accumulate);
     if (may_exchange && should_transpose(shape, c, plan.geometry.lanes)) {
       exchange_operands(plan);
+      plan.exchanged = true;
     }
     choose_tiles(plan, pool.threads());
     GemmScratch::Impl& memory = impl(scratch);

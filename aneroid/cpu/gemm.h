@@ -43,10 +43,38 @@ enum class Accumulate : uint8_t {
   kDouble,  // fp64 products and sums, for reference numerics
 };
 
+// A lower triangular part of a product lets gemm() leave out nearly half the
+// work. Rows may hold several squares on top of each other: element (i, j) of
+// the part is above the diagonal where j > i mod period.
+struct GemmTriangle {
+  enum class Of : uint8_t {
+    kNone,
+    // C: what is above the diagonal is not wanted. Left unspecified, but for
+    // the columns before triangle_columns(i, period) of row i.
+    kC,
+    // A (k <= period) or B (n <= period) holds zeros above the diagonal, of
+    // either sign: none of their products need be added, and which are is
+    // unspecified. With fp16 operands that are finite the result is that of
+    // the whole product, bit for bit: its sums are exact where they are tiny,
+    // so that none is -0.
+    kA,
+    kB,
+  };
+  Of of = Of::kNone;
+  int64_t period = 0;
+};
+// Columns of row `row` that are computed at least: up to the diagonal, and on
+// to a multiple of 32, which all vectors divide.
+constexpr int64_t triangle_columns(int64_t row, int64_t period) {
+  constexpr int64_t kGrain = 32;
+  return (row % period + kGrain) / kGrain * kGrain;
+}
+
 struct GemmOptions {
   Accumulate accumulate = Accumulate::kFloat;
   bool add_to_c = false;  // C += (fp32 C only)
   float scale = 1.0F;     // applied to the sum before it is added or stored
+  GemmTriangle triangle = {};
 };
 
 // Storing to fp16 rounds half away from zero. Matrices must not overlap C.

@@ -229,18 +229,23 @@ int64_t packed_offset(int64_t columns, int64_t k, int64_t k_count, int64_t n) {
   return k * round_up(columns, kPanel<T>) + n * k_count;
 }
 
-// Packs K block [k, k + k_count) of columns [n, n_end) of one product.
+// Packs what is needed of K block [k, k + k_count) of columns [n, n_end) of one
+// product.
 template <typename T>
 void pack_columns(const GemmPlan& plan, int64_t product, int64_t k,
                   int64_t k_count, int64_t n, int64_t n_end, T* dst) {
   const ConstMatrix& b = plan.b;
   for (; n < n_end; n += kPanel<T>, dst += k_count * kPanel<T>) {
-    const int64_t offset =
-        product * plan.batch.b_stride + k * b.row_stride + n * b.col_stride;
     const int64_t n_count = std::min<int64_t>(kPanel<T>, n_end - n);
+    const KRange part =
+        needed(plan, {k, k + k_count}, {0, plan.shape.m, n, n + n_count});
+    if (part.empty()) continue;
+    const int64_t offset = product * plan.batch.b_stride +
+                           part.begin * b.row_stride + n * b.col_stride;
     with_storage(b, offset, [&](const auto* src) HWY_ATTR {
-      pack_panel<kPanel<T>>(src, b.row_stride, b.col_stride, k_count, n_count,
-                            dst);
+      pack_panel<kPanel<T>>(src, b.row_stride, b.col_stride,
+                            part.end - part.begin, n_count,
+                            dst + (part.begin - k) * kPanel<T>);
     });
   }
 }
@@ -319,6 +324,7 @@ void compute_tile(const GemmPlan& plan, const WorkerMemory<T>& memory,
                   int64_t product, int64_t m, int64_t m_end, int64_t n,
                   int64_t n_end, const T* b, int64_t b_column,
                   int64_t b_columns) {
+  if (!wanted(plan, {m, m_end, n, n_end})) return;
   const int64_t depth = plan.shape.k;
   const int64_t m_count = m_end - m;
   const bool contiguous = plan.a.col_stride == 1 && plan.a.row_stride != 1;
@@ -340,45 +346,58 @@ void compute_tile(const GemmPlan& plan, const WorkerMemory<T>& memory,
   int64_t k = 0;
   do {  // once even if depth is 0, to store zeros
     const int64_t k_count = std::min(plan.k_block, depth - k);
+    const KRange block{k, k + k_count};
+    const KRange tile = needed(plan, block, {m, m_end, n, n_end});
+    const int64_t a_count = std::max<int64_t>(0, tile.end - tile.begin);
     with_storage(plan.a,
                  product * plan.batch.a_stride + m * plan.a.row_stride +
-                     k * plan.a.col_stride,
+                     tile.begin * plan.a.col_stride,
                  [&](const auto* src) HWY_ATTR {
                    if (contiguous) {
                      pack_rows_contiguous(src, plan.a.row_stride, m_count,
-                                          kRowStep, k_count, memory.a);
+                                          kRowStep, a_count, memory.a);
                    } else {
                      pack_rows_broadcast<kRows>(src, plan.a.row_stride,
                                                 plan.a.col_stride, m_count,
-                                                k_count, memory.a);
+                                                a_count, memory.a);
                    }
                  });
-    args.k_count = k_count;
-    args.first = k == 0;
-    args.last = k + k_count == depth;
     const int64_t next_count = std::min(plan.k_block, depth - k - k_count);
     int64_t call = 0;
     for (int64_t j = n; j < n_end; j += kPanel<T>) {
       const int64_t cols = std::min<int64_t>(kPanel<T>, n_end - j);
       const int64_t vectors = ceil_div(cols, kLanes<T>);
-      args.b = b + packed_offset<T>(b_columns, k, k_count, b_column + j - n);
+      const T* const panel =
+          b + packed_offset<T>(b_columns, k, k_count, b_column + j - n);
       args.next_b =
-          reinterpret_cast<const std::byte*>(args.b + kPanel<T> * k_count);
+          reinterpret_cast<const std::byte*>(panel + kPanel<T> * k_count);
       for (int64_t i = 0; i < m_count; i += kRows) {
         const int64_t rows = std::min<int64_t>(kRows, m_count - i);
+        const GemmBlock here{m + i, m + i + rows, j, j + cols};
+        if (!wanted(plan, here)) continue;
+        const KRange all = needed(plan, {0, depth}, here);
+        const KRange part = needed(plan, block, here);
+        args.first = all.begin >= k;
+        args.last = all.end <= block.end;
+        // A block without any product is stored too, as zeros.
+        if (part.empty() && !(all.empty() && k == 0)) continue;
+        args.k_count = std::max<int64_t>(0, part.end - part.begin);
+        args.b = panel + (part.begin - k) * kPanel<T>;
         RowsAhead ahead;
         if (!args.last) {
           ahead = next_a_rows(plan, product, m, m_count, k + k_count,
                               next_count, call++);
         } else if (direct) {
-          const int64_t block = i / kRows + kKernelsAhead;
-          ahead = c_rows(plan, product, m + block % row_blocks * kRows,
-                         j + block / row_blocks * kPanel<T>);
+          const int64_t later = i / kRows + kKernelsAhead;
+          ahead = c_rows(plan, product, m + later % row_blocks * kRows,
+                         j + later / row_blocks * kPanel<T>);
         }
         args.other = ahead.data != nullptr ? ahead.data : args.next_b;
         args.other_stride = ahead.stride;
-        args.a = memory.a + (contiguous ? i * kRowStride
-                                        : i / kRows * (kRows * k_count + 16));
+        const int64_t skipped = part.begin - tile.begin;
+        args.a = memory.a + (contiguous ? i * kRowStride + skipped
+                                        : i / kRows * (kRows * a_count + 16) +
+                                              skipped * kRows);
         args.sums = memory.sums + i * kMaxTileCols + (j - n);
         args.c_rows = rows;
         const bool store_direct = direct && cols == vectors * kLanes<T>;
@@ -388,7 +407,7 @@ void compute_tile(const GemmPlan& plan, const WorkerMemory<T>& memory,
         const int64_t kernel =
             (ceil_div(rows, kRowStep) - 1) * kVectors + vectors - 1;
         kernels[static_cast<size_t>(kernel)](args);
-        args.next_b += k_count / kNextEvery * kLine;
+        args.next_b += args.k_count / kNextEvery * kLine;
         if (args.last && !store_direct) {
           store_block(plan, finished, product, m + i, rows, j, cols);
         }

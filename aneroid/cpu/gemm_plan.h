@@ -6,6 +6,7 @@
 // tile task packs the columns of B it needs itself.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -37,7 +38,8 @@ struct GemmGeometry {
 };
 
 struct GemmPlan {
-  GemmShape shape;  // n: columns of this round
+  GemmShape shape;         // n: columns of this round
+  bool exchanged = false;  // what the caller calls A is b
   ConstMatrix a;
   ConstMatrix b;
   Matrix c;
@@ -108,6 +110,62 @@ inline int64_t GemmPlan::pack_tasks() const {
 }
 inline int64_t GemmPlan::tile_tasks() const {
   return batch.count * col_tiles() * (local_b ? 1 : row_tiles());
+}
+
+// K indices [begin, end).
+struct KRange {
+  int64_t begin = 0;
+  int64_t end = 0;
+  bool empty() const { return begin >= end; }
+};
+
+// A block of C, in the plan's rows and columns.
+struct GemmBlock {
+  int64_t m = 0;
+  int64_t m_end = 0;
+  int64_t n = 0;
+  int64_t n_end = 0;
+};
+
+// The block in rows and columns of the caller's matrices.
+inline GemmBlock callers_block(const GemmPlan& plan, GemmBlock block) {
+  block.n += plan.first_column;
+  block.n_end += plan.first_column;
+  if (plan.exchanged) {
+    std::swap(block.m, block.n);
+    std::swap(block.m_end, block.n_end);
+  }
+  return block;
+}
+
+// Whether any of the block is wanted: see GemmTriangle::Of::kC.
+inline bool wanted(const GemmPlan& plan, const GemmBlock& block) {
+  const GemmTriangle& triangle = plan.options.triangle;
+  if (triangle.of != GemmTriangle::Of::kC) return true;
+  const GemmBlock at = callers_block(plan, block);
+  // The last row decides, unless that is in another square than the first.
+  const int64_t last = at.m_end - 1;
+  return at.m / triangle.period != last / triangle.period ||
+         at.n < triangle_columns(last, triangle.period);
+}
+
+// The part of `k` outside of which all products of the block are zero.
+inline KRange needed(const GemmPlan& plan, KRange k, const GemmBlock& block) {
+  const auto& [of, period] = plan.options.triangle;
+  if (of != GemmTriangle::Of::kA && of != GemmTriangle::Of::kB) return k;
+  const GemmBlock at = callers_block(plan, block);
+  if (of == GemmTriangle::Of::kA) {
+    const int64_t last = at.m_end - 1;
+    if (at.m / period == last / period) {
+      k.end = std::min(k.end, last % period + 1);
+    }
+  } else if (!k.empty()) {
+    // In each square of B the rows before number n hold zeros.
+    k.begin += std::max<int64_t>(0, at.n - k.begin % period);
+    const int64_t last = k.end - 1;
+    if (last % period < at.n) k.end = last - last % period;
+  }
+  return k.empty() ? KRange{} : k;
 }
 
 constexpr int64_t element_bytes(Accumulate accumulate) {

@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <vector>
 
@@ -329,6 +330,143 @@ TEST(Gemm, TilesGoToASink) {
           times, [](const auto& count) { return count == 1; }));
     }
   });
+}
+
+using Of = GemmTriangle::Of;
+
+// Zeros above the diagonal of a matrix of `squares` squares on top of each
+// other, and `far` far above it.
+void make_lower(Operand& matrix, const Strides& strides, int64_t period,
+                int64_t squares, float far) {
+  for (int64_t row = 0; row < squares * period; ++row) {
+    for (int64_t column = row % period + 1; column < period; ++column) {
+      const auto at =
+          static_cast<size_t>(row * strides.row + column * strides.col);
+      const float value = column > row % period + 130 ? far : 0.0F;
+      if (matrix.storage == Storage::kHalf) {
+        matrix.halves[at] = to_half_even(static_cast<double>(value));
+      } else {
+        matrix.floats[at] = value;
+      }
+    }
+  }
+}
+
+struct TriangleCase {
+  Of of;
+  int64_t period;
+  int64_t squares;
+  int64_t other;  // the size that is not the triangle's
+  Layout layout;  // of the triangular matrix, and of C
+  int64_t products = 1;
+};
+
+// A product that leaves out what a triangle allows is the whole one.
+void check_triangle(const TriangleCase& test, Storage in, Storage out) {
+  const auto& [of, period, squares, other, layout, products] = test;
+  const int64_t rows = period * squares;
+  const GemmShape shape = of == Of::kC   ? GemmShape{rows, period, other}
+                          : of == Of::kA ? GemmShape{rows, other, period}
+                                         : GemmShape{other, period, rows};
+  const Strides sa =
+      strides_of(of == Of::kA ? layout : Layout::kRows, shape.m, shape.k);
+  const Strides sb =
+      strides_of(of == Of::kB ? layout : Layout::kRows, shape.k, shape.n);
+  const Strides sc = strides_of(layout, shape.m, shape.n);
+  Operand a(in, sa.extent, 1);
+  Operand b(in, sb.extent, 2);
+  Operand c(out, sc.extent * products, 3);
+  if (of == Of::kA) make_lower(a, sa, period, squares, 0.0F);
+  if (of == Of::kB) make_lower(b, sb, period, squares, 0.0F);
+  Operand whole = c;
+  Operand wanted = c;
+  const GemmBatch batch{products, 0, 0, sc.extent};
+  ThreadPool pool(2);
+  GemmScratch scratch;
+  const auto run = [&](Operand& result, const GemmTriangle& triangle) {
+    GemmOptions options;
+    options.triangle = triangle;
+    gemm(pool, scratch, shape, {a.data(), in, sa.row, sa.col},
+         {b.data(), in, sb.row, sb.col}, {result.data(), out, sc.row, sc.col},
+         options, batch);
+  };
+  run(whole, {});
+  if (squares == 1) {  // what is far above the diagonal is not even read
+    if (of == Of::kA) make_lower(a, sa, period, squares, NAN);
+    if (of == Of::kB) make_lower(b, sb, period, squares, NAN);
+  }
+  run(wanted, {of, period});
+  if (of != Of::kC) {
+    EXPECT_TRUE(wanted.same_bits(whole));
+    return;
+  }
+  int64_t kept = 0;
+  int64_t bad = 0;
+  for (int64_t p = 0; p < products; ++p) {
+    for (int64_t i = 0; i < rows; ++i) {
+      for (int64_t j = 0; j < period; ++j) {
+        const auto at =
+            static_cast<size_t>(p * sc.extent + i * sc.row + j * sc.col);
+        if (j < triangle_columns(i, period)) {
+          bad += wanted.at(at) == whole.at(at) ? 0 : 1;
+        } else {
+          kept += wanted.at(at) == c.at(at) ? 1 : 0;
+        }
+      }
+    }
+  }
+  EXPECT_EQ(bad, 0);
+  if (period >= 256) {
+    EXPECT_GT(kept, products * squares * period * period / 4);
+  }
+}
+
+TEST(Gemm, TrianglesLeaveOutNothingThatCounts) {
+  for_each_target([] {
+    for (const Of of : {Of::kC, Of::kA, Of::kB}) {
+      for (const Layout layout : {Layout::kRows, Layout::kColumns}) {
+        for (const TriangleCase& test :
+             std::initializer_list<TriangleCase>{{of, 32, 1, 8, layout},
+                                                 {of, 33, 3, 20, layout, 5},
+                                                 {of, 64, 2, 16, layout, 13},
+                                                 {of, 300, 2, 9, layout},
+                                                 {of, 400, 1, 30, layout},
+                                                 {of, 520, 2, 5, layout}}) {
+          SCOPED_TRACE(testing::Message()
+                       << "of " << static_cast<int>(of) << " period "
+                       << test.period << " squares " << test.squares
+                       << " layout " << static_cast<int>(layout));
+          check_triangle(test, Storage::kHalf, Storage::kHalf);
+          if (test.period == 33) {
+            check_triangle(test, Storage::kHalf, Storage::kFloat);
+          }
+        }
+      }
+    }
+  });
+}
+
+// Sizes of which a triangle leaves nothing: C is written all the same.
+TEST(Gemm, TrianglesThatLeaveNothingStoreZeros) {
+  ThreadPool pool(1);
+  GemmScratch scratch;
+  const std::vector<float> ones(600 * 64, 1.0F);
+  std::vector<float> c(64 * 64, 7.0F);
+  GemmOptions options;
+  options.triangle = {Of::kB, 1000};
+  // Columns 32 to 63 begin below the last of the 20 rows of B.
+  gemm(pool, scratch, {8, 64, 20}, {ones.data(), Storage::kFloat, 20, 1},
+       {ones.data(), Storage::kFloat, 64, 1},
+       {c.data(), Storage::kFloat, 64, 1}, options);
+  for (size_t i = 0; i < 8; ++i) EXPECT_EQ(c[i * 64 + 63], 0.0F);
+  for (const Of of : {Of::kC, Of::kA, Of::kB}) {
+    options.triangle = {of, 64};
+    std::ranges::fill(c, 7.0F);
+    gemm(pool, scratch, {64, 64, 0}, {ones.data(), Storage::kFloat, 1, 1},
+         {ones.data(), Storage::kFloat, 64, 1},
+         {c.data(), Storage::kFloat, 64, 1}, options);
+    for (size_t i = 0; i < 64; ++i) EXPECT_EQ(c[i * 64], 0.0F);
+  }
 }
 
 TEST(Gemm, RoundsHalfAway) {
