@@ -202,6 +202,7 @@ struct GemmAccess {
     plan.options = options;
     plan.batch = batch;
     plan.geometry = gemm_geometry(options.accumulate);
+    if (options.accumulate == Accumulate::kFloat) plan.blas = blas();
     if (may_exchange && should_transpose(shape, c, plan.geometry.lanes)) {
       exchange_operands(plan);
       plan.exchanged = true;

@@ -252,21 +252,12 @@ void pack_columns(const GemmPlan& plan, int64_t product, int64_t k,
 
 template <typename T>
 void pack_task(const GemmPlan& plan, int64_t index) {
-  const int64_t k_blocks = ceil_div(plan.shape.k, plan.k_block);
-  const int64_t panels = ceil_div(plan.shape.n, kPanel<T>);
-  const int64_t groups = ceil_div(panels, kPanelsPerTask);
-  const int64_t group = index % groups;
-  const int64_t k = index / groups % k_blocks * plan.k_block;
-  const int64_t product = index / groups / k_blocks;
-  const int64_t panel = group * kPanelsPerTask;
-  const int64_t n = panel * kPanel<T>;
-  const int64_t n_end =
-      std::min(plan.shape.n, (panel + kPanelsPerTask) * kPanel<T>);
-  const int64_t k_count = std::min(plan.k_block, plan.shape.k - k);
+  const PackRange part = plan.pack_range(index);
+  const int64_t k_count = part.k_end - part.k;
   T* const dst = reinterpret_cast<T*>(plan.packed_b) +
-                 product * plan.packed_stride +
-                 packed_offset<T>(plan.shape.n, k, k_count, n);
-  pack_columns(plan, product, k, k_count, n, n_end, dst);
+                 part.product * plan.packed_stride +
+                 packed_offset<T>(plan.shape.n, part.k, k_count, part.n);
+  pack_columns(plan, part.product, part.k, k_count, part.n, part.n_end, dst);
 }
 
 template <typename T>
@@ -443,32 +434,24 @@ void finish_tile(const GemmPlan& plan, const WorkerMemory<T>& memory,
 template <typename T>
 void tile_task(const GemmPlan& plan, int64_t index, int worker) {
   const WorkerMemory<T> memory = worker_memory<T>(plan, worker);
-  const int64_t col_tiles = plan.col_tiles();
-  const int64_t row_tiles = plan.local_b ? 1 : plan.row_tiles();
-  const int64_t row_tile = index % row_tiles;
-  const int64_t col_tile = index / row_tiles % col_tiles;
-  const int64_t product = index / row_tiles / col_tiles;
-  const int64_t n = col_tile * plan.tile_cols;
-  const int64_t n_end = std::min(plan.shape.n, n + plan.tile_cols);
-  const int64_t depth = plan.shape.k;
+  const auto& [product, block] = plan.tile_range(index);
+  const auto& [first, last, n, n_end] = block;
   if (!plan.local_b) {
-    const int64_t m = row_tile * plan.tile_rows;
     const T* const b = reinterpret_cast<const T*>(plan.packed_b) +
                        product * plan.packed_stride;
-    finish_tile<T>(plan, memory, product, m,
-                   std::min(plan.shape.m, m + plan.tile_rows), n, n_end, b, n,
+    finish_tile<T>(plan, memory, product, first, last, n, n_end, b, n,
                    plan.shape.n);
     return;
   }
+  const int64_t depth = plan.shape.k;
   for (int64_t k = 0; k < depth; k += plan.k_block) {
     const int64_t k_count = std::min(plan.k_block, depth - k);
     pack_columns(plan, product, k, k_count, n, n_end,
                  memory.b + packed_offset<T>(n_end - n, k, k_count, 0));
   }
-  for (int64_t m = 0; m < plan.shape.m; m += plan.tile_rows) {
-    finish_tile<T>(plan, memory, product, m,
-                   std::min(plan.shape.m, m + plan.tile_rows), n, n_end,
-                   memory.b, 0, n_end - n);
+  for (int64_t m = first; m < last; m += plan.tile_rows) {
+    finish_tile<T>(plan, memory, product, m, std::min(last, m + plan.tile_rows),
+                   n, n_end, memory.b, 0, n_end - n);
   }
 }
 
@@ -509,9 +492,11 @@ GemmGeometry gemm_geometry(Accumulate accumulate) {
   return HWY_DYNAMIC_DISPATCH(target_geometry)(accumulate);
 }
 void gemm_pack_task(const GemmPlan& plan, int64_t index) {
+  if (plan.blas != nullptr) return blas_pack_task(plan, index);
   HWY_DYNAMIC_DISPATCH(target_pack_task)(plan, index);
 }
 void gemm_tile_task(const GemmPlan& plan, int64_t index, int worker) {
+  if (plan.blas != nullptr) return blas_tile_task(plan, index, worker);
   HWY_DYNAMIC_DISPATCH(target_tile_task)(plan, index, worker);
 }
 

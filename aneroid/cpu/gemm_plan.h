@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "aneroid/cpu/gemm.h"
+#include "aneroid/cpu/gemm_blas.h"
 
 namespace aneroid::cpu {
 
@@ -37,6 +38,29 @@ struct GemmGeometry {
   int64_t panel = 0;  // columns of a panel of packed B
 };
 
+// A block of C, in the plan's rows and columns.
+struct GemmBlock {
+  int64_t m = 0;
+  int64_t m_end = 0;
+  int64_t n = 0;
+  int64_t n_end = 0;
+};
+
+// What one packing task packs: K indices [begin, end) of columns [n, n_end).
+struct PackRange {
+  int64_t product = 0;
+  int64_t k = 0;
+  int64_t k_end = 0;
+  int64_t n = 0;
+  int64_t n_end = 0;
+};
+// What one tile task computes; with local_b, column by column of tiles: all
+// rows.
+struct TileRange {
+  int64_t product = 0;
+  GemmBlock block;
+};
+
 struct GemmPlan {
   GemmShape shape;         // n: columns of this round
   bool exchanged = false;  // what the caller calls A is b
@@ -50,6 +74,8 @@ struct GemmPlan {
   GemmOptions options;
   GemmBatch batch;
   GemmGeometry geometry;
+
+  BlasFunction blas = nullptr;  // set: for fp32 sums, in place of our kernels
 
   int64_t k_block = 0;
   int64_t tile_rows = 0;
@@ -66,6 +92,8 @@ struct GemmPlan {
   int64_t col_tiles() const;
   int64_t pack_tasks() const;  // 0 with local_b
   int64_t tile_tasks() const;
+  PackRange pack_range(int64_t task) const;
+  TileRange tile_range(int64_t task) const;
 };
 
 // C^T = B^T A^T: the same sums, columns of C as rows. For plans of any matrix
@@ -111,20 +139,32 @@ inline int64_t GemmPlan::pack_tasks() const {
 inline int64_t GemmPlan::tile_tasks() const {
   return batch.count * col_tiles() * (local_b ? 1 : row_tiles());
 }
+inline PackRange GemmPlan::pack_range(int64_t task) const {
+  const int64_t k_blocks = ceil_div(shape.k, k_block);
+  const int64_t columns = kPanelsPerTask * geometry.panel;
+  const int64_t groups = ceil_div(shape.n, columns);
+  PackRange range;
+  range.n = task % groups * columns;
+  range.n_end = std::min(shape.n, range.n + columns);
+  range.k = task / groups % k_blocks * k_block;
+  range.k_end = std::min(shape.k, range.k + k_block);
+  range.product = task / groups / k_blocks;
+  return range;
+}
+inline TileRange GemmPlan::tile_range(int64_t task) const {
+  const int64_t rows = local_b ? 1 : row_tiles();
+  const int64_t m = task % rows * tile_rows;
+  const int64_t n = task / rows % col_tiles() * tile_cols;
+  return {task / rows / col_tiles(),
+          {m, local_b ? shape.m : std::min(shape.m, m + tile_rows), n,
+           std::min(shape.n, n + tile_cols)}};
+}
 
 // K indices [begin, end).
 struct KRange {
   int64_t begin = 0;
   int64_t end = 0;
   bool empty() const { return begin >= end; }
-};
-
-// A block of C, in the plan's rows and columns.
-struct GemmBlock {
-  int64_t m = 0;
-  int64_t m_end = 0;
-  int64_t n = 0;
-  int64_t n_end = 0;
 };
 
 // The block in rows and columns of the caller's matrices.
@@ -182,5 +222,8 @@ inline constexpr int64_t kWorkerElements =
 GemmGeometry gemm_geometry(Accumulate accumulate);
 void gemm_pack_task(const GemmPlan& plan, int64_t index);
 void gemm_tile_task(const GemmPlan& plan, int64_t index, int worker);
+// The same through plan.blas, in gemm_blas.cpp.
+void blas_pack_task(const GemmPlan& plan, int64_t index);
+void blas_tile_task(const GemmPlan& plan, int64_t index, int worker);
 
 }  // namespace aneroid::cpu

@@ -12,6 +12,7 @@
 #include <gtest/gtest.h>
 
 #include "aneroid/base/half.h"
+#include "aneroid/cpu/gemm_blas.h"
 #include "aneroid/cpu/test_targets.h"
 
 namespace aneroid::cpu {
@@ -161,10 +162,37 @@ void check_against(const Case& test, const Operand& expected) {
       << "3 threads give other bits than 1";
 }
 
+// A BLAS in three loops.
+void plain_blas(const BlasCall& call) {
+  for (int64_t i = 0; i < call.m; ++i) {
+    for (int64_t j = 0; j < call.n; ++j) {
+      float sum = 0.0F;
+      for (int64_t k = 0; k < call.k; ++k) {
+        sum += call.a[call.a_transposed ? k * call.lda + i : i * call.lda + k] *
+               call.b[call.b_transposed ? j * call.ldb + k : k * call.ldb + j];
+      }
+      float& c = call.c[i * call.ldc + j];
+      c = call.add ? c + sum : sum;
+    }
+  }
+}
+
+// Every target's kernels, and a BLAS in their place.
+template <typename F>
+void for_each_way(const F& f) {
+  const BlasFunction before = blas();
+  use_blas(nullptr);
+  for_each_target(f);
+  SCOPED_TRACE("BLAS");
+  use_blas(plain_blas);
+  f();
+  use_blas(before);
+}
+
 void check(const Case& test) {
   SCOPED_TRACE(test.describe());
   const Operand expected = multiply(test, nullptr);
-  for_each_target([&] { check_against(test, expected); });
+  for_each_way([&] { check_against(test, expected); });
 }
 
 TEST(Gemm, EveryLayoutAndStorage) {
@@ -293,7 +321,7 @@ TEST(Gemm, BackgroundSharesScratch) {
 
 // Sums that fall exactly between two fp16 values go away from zero.
 TEST(Gemm, TilesGoToASink) {
-  for_each_target([] {
+  for_each_way([] {
     // One and several blocks of K, edges, several rounds of columns.
     for (const GemmShape shape : {GemmShape{200, 384, 256},
                                   {97, 700, 300},
