@@ -268,6 +268,12 @@ TEST(Report, KeepsRefusalsOfTheDeviceAndPassesOtherErrorsOn) {
   EXPECT_TRUE(report.rows[0].predicted);
   options.chip = *target::find_chip("m4");
   options.run = [](auto) -> Result<Measured> {
+    return input_error("interp", "op 'w'", "no meaning");
+  };
+  const auto unknown = make_report(*find_suite("sram"), options);
+  ASSERT_TRUE(unknown) << to_string(unknown.error());
+  EXPECT_EQ(unknown->rows[0].not_measured, "interp: no meaning");
+  options.run = [](auto) -> Result<Measured> {
     return fail(ErrorKind::kAnswerNo, "bench.interrupted", "", "stop");
   };
   const auto stopped = make_report(*find_suite("sram"), options);

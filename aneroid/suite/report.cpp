@@ -82,7 +82,8 @@ class Maker {
       auto measured = options_.run(list);
       if (measured) {
         row.measured = *measured;
-      } else if (measured.error().kind == ErrorKind::kDevice) {
+      } else if (measured.error().kind == ErrorKind::kDevice ||
+                 measured.error().kind == ErrorKind::kInput) {
         row.not_measured = fmt::format("{}: {}", measured.error().label,
                                        measured.error().message);
       } else {

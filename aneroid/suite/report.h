@@ -70,8 +70,9 @@ struct Report {
   std::vector<ReportRow> rows;  // cases, then derived rows
 };
 
-// A row that the device refuses has its words in `not_measured`. Errors: no
-// timing of the chip is known ("timing", no); all others of `run`.
+// A row that the device refuses, or has no meaning for, has its words in
+// `not_measured`. Errors: no timing of the chip is known ("timing", no); all
+// others of `run`.
 Result<Report> make_report(const Suite& suite, const ReportOptions& options);
 
 // The environment of the measurements, for the files that others read.

@@ -106,7 +106,6 @@ TEST(Suites, AnM4AcceptsThePrograms) {
         chain->depth == 256) {
       continue;
     }
-    if (one->key.ends_with("-palette4")) continue;
     const Status status =
         accepts(*programs(one->recipe), m4, target::Path::kRaw);
     EXPECT_TRUE(status) << one->key << ": " << to_string(status.error());
@@ -269,9 +268,8 @@ TEST(Measure, RunsTheQuickSweeps) {
   for (const Suite& suite : suites()) {
     for (const Case& one : suite.quick.cases) {
       const auto list = programs(one.recipe);
-      if (!accepts(*list, *target::find_chip("m4"), target::Path::kRaw)) {
-        continue;
-      }
+      // The interpreter, which expands constants, has no palettes.
+      if (one.key.ends_with("-palette4")) continue;
       MeasureOptions options;
       options.iterations = 2;
       options.seconds = 1e9;

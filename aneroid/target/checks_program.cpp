@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -16,18 +17,47 @@ std::string port_place(const Subject& subject, std::string_view kind,
   return fmt::format("{} {} '{}'", subject.file, kind, name);
 }
 
+// Names that only say how weights are compressed, such as the lookup table of a
+// palette: constexpr ops read them and nothing else does.
+std::set<std::string_view> compression_parameters(
+    const mil::Function& function) {
+  const std::vector<const mil::Operation*> operations =
+      all_operations(function);
+  std::set<std::string_view> names;
+  for (const mil::Operation* operation : operations) {
+    if (!is_constant_op(*operation)) continue;
+    for (const NamedInput& input : references(*operation)) {
+      names.insert(input.name);
+    }
+  }
+  const auto drop_outputs = [&](const mil::Block& block) {
+    for (const std::string& output : block.outputs) names.erase(output);
+  };
+  drop_outputs(function.body);
+  for (const mil::Operation* operation : operations) {
+    if (is_constant_op(*operation)) continue;
+    for (const NamedInput& input : references(*operation)) {
+      names.erase(input.name);
+    }
+    std::ranges::for_each(operation->blocks, drop_outputs);
+  }
+  return names;
+}
+
 // Calls visit(place, type) for every tensor the engine gets to see: function
-// inputs and the results of operations.
+// inputs and the results of operations, compression parameters not counted.
 template <typename Visit>
 void each_tensor(const Subject& subject, Visit visit) {
   for (const mil::Parameter& input : subject.function.body.inputs) {
     if (input.var.type.kind != mil::Type::Kind::kTensor) continue;
     visit(port_place(subject, "input", input.var.name), input.var.type);
   }
+  const auto parameters = compression_parameters(subject.function);
   for (const mil::Operation* operation : all_operations(subject.function)) {
     for (const mil::Var& result : operation->outputs) {
       if (result.type.kind != mil::Type::Kind::kTensor ||
-          result.type.dtype == DataType::kString) {
+          result.type.dtype == DataType::kString ||
+          (is_constant_op(*operation) && parameters.contains(result.name))) {
         continue;
       }
       visit(OpView(*operation, subject).place(), result.type);

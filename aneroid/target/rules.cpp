@@ -363,7 +363,9 @@ constexpr std::array kRules = {
          .paths = kCoreml},
     Rule{.id = "C030",
          .summary = "rank up to 5",
-         .condition = "no tensor has more than 5 dimensions",
+         .condition = "no tensor has more than 5 dimensions (operands of "
+                      "constexpr ops, such as the lookup table of a palette, "
+                      "are none of the graph)",
          .symptom = "the compile fails; Core ML moves the op to the CPU",
          .workaround = "reshape to rank 5 or less",
          .source = "M6 study, Hollemans",
@@ -376,7 +378,7 @@ constexpr std::array kRules = {
          .summary = "dimension limits",
          .condition = "no dimension exceeds 65536; on M1 and M2, height and "
                       "width (the last two of three or more) do not exceed "
-                      "16384",
+                      "16384 (tensors as in C030)",
          .symptom = "ANECCompile fails with rc=1",
          .workaround = "split the tensor",
          .source = "M6 study, ANEForge",

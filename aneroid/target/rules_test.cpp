@@ -105,6 +105,20 @@ Text blockwise(const std::string& scales) {
                                    "= uint64(64)))") +
                   line(fp16("[1, 64, 1, 64]"), "y", "exp(x = x)")};
 }
+// A convolution by a palette of 16 values: its lookup table has rank 6 (two
+// more than the weight) and a name, its indices are in place.
+Text palettised_conv() {
+  const std::string lut = fp16("[1, 1, 1, 1, 16, 1]");
+  return {.body = fmt::format("{0} lut = const()[name = string(\"lut\"), val = "
+                              "{0}(BLOBFILE(path = string(\"l.bin\"), offset = "
+                              "uint64(64)))];\n",
+                              lut) +
+                  line(fp16("[64, 64, 1, 1]"), "w",
+                       "constexpr_lut_to_dense(indices = tensor<uint4, [64, "
+                       "64, 1, 1]>(BLOBFILE(path = string(\"w.bin\"), offset = "
+                       "uint64(64))), lut = lut)") +
+                  line(fp16("[1, 64, 1, 64]"), "y", "conv(weight = w, x = x)")};
+}
 // conv whose activations are dequantised with the given scales.
 Text dequantised_conv(const std::string& scale) {
   return {.inputs = "tensor<int8, [1, 64, 1, 64]> q",
@@ -500,6 +514,61 @@ TEST(Rules, OlderLimitsApplyToOlderChips) {
   EXPECT_TRUE(found(on_x("[1, 65536]", "exp(x = x)"), "C031", "m1",
                     Path::kCoreml, false)
                   .empty());
+}
+
+TEST(Rules, C030LeavesOutWhatDescribesCompression) {
+  const auto refused = [](const Text& text) {
+    return found(text, "C030", "m4", Path::kRaw, false).size();
+  };
+  const Text palette = palettised_conv();
+  EXPECT_EQ(refused(palette), 0U);
+  // The same table is a tensor as soon as the graph reads it, ...
+  Text read = palette;
+  read.body += line(fp16("[1, 1, 1, 1, 16, 1]"), "z", "exp(x = lut)");
+  EXPECT_EQ(refused(read), 2U);
+  // ... returns it, from whichever block, ...
+  Text returned = palette;
+  returned.outputs = "y, lut";
+  EXPECT_EQ(refused(returned), 1U);
+  Text branch = palette;
+  branch.inputs += ", bool p";
+  branch.body += fp16("[1, 1, 1, 1, 16, 1]") +
+                 " z = cond(pred = p)[name = string(\"z\")]"
+                 "{} -> (lut) {} -> (lut);\n";
+  EXPECT_EQ(refused(branch), 2U);
+  // ... or nobody says what it is for.
+  Text unused = kExp;
+  unused.body += weight(fp16("[1, 1, 1, 1, 16, 1]"));
+  EXPECT_EQ(refused(unused), 1U);
+}
+
+TEST(Rules, C030CountsExpandedWeights) {
+  Text text = palettised_conv();
+  const std::string indices = "constexpr_lut_to_dense(indices = ";
+  text.body +=
+      line(fp16("[1, 1, 1, 1, 4, 4]"), "v",
+           indices +
+               "tensor<uint4, [1, 1, 1, 1, 4, 4]>(BLOBFILE(path = "
+               "string(\"v.bin\"), offset = uint64(64))), lut = lut)") +
+      line(fp16("[1, 1, 1, 1, 4, 4]"), "z", "exp(x = v)");
+  EXPECT_EQ(found(text, "C030", "m4", Path::kRaw, false).size(), 2U);
+}
+
+// 70000 packed values are one dimension of the file, none of the engine's.
+TEST(Rules, C031LeavesOutWhatDescribesCompression) {
+  const std::string packed = fp16("[70000]");
+  Text text = kExp;
+  text.body += fmt::format(
+      "{0} v = const()[name = string(\"v\"), val = "
+      "{0}(BLOBFILE(path = string(\"v.bin\"), offset = "
+      "uint64(64)))];\n",
+      packed);
+  EXPECT_EQ(found(text, "C031", "m4", Path::kRaw, false).size(), 1U);
+  text.body += line(fp16("[1024, 128]"), "w",
+                    "constexpr_sparse_to_dense(mask = tensor<uint1, [1024, "
+                    "128]>(BLOBFILE(path = string(\"m.bin\"), offset = "
+                    "uint64(64))), nonzero_data = v)");
+  EXPECT_TRUE(found(text, "C031", "m4", Path::kRaw, false).empty());
 }
 
 TEST(Rules, C005NamesEachReason) {
