@@ -10,10 +10,6 @@
 
 namespace aneroid::suite {
 
-// The ops of a program as work for the engine, where a convolution that reads
-// the same constant as the array op before it has Weights::kShared.
-target::ProgramWork shared_work(const mil::Program& program);
-
 struct ProgramForecast {
   std::string name;
   target::Prediction prediction;

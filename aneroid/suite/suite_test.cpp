@@ -189,7 +189,7 @@ TEST(Programs, RefuseSizesThatMakeNoProgram) {
 TEST(Forecast, KnowsWeightsThatStay) {
   const auto works = [](bool shared) {
     const auto list = programs(ConvChain{512, 1, 64, 3, shared});
-    return shared_work((*list)[0].program).works;
+    return target::program_work((*list)[0].program).works;
   };
   const auto same = works(true);
   ASSERT_EQ(same.size(), 3U);
@@ -200,7 +200,7 @@ TEST(Forecast, KnowsWeightsThatStay) {
     EXPECT_EQ(work.weights, target::Weights::kStreamed);
   }
   const auto product = programs(Product{64, 64, 64, true});
-  EXPECT_EQ(shared_work((*product)[0].program).works[0].weights,
+  EXPECT_EQ(target::program_work((*product)[0].program).works[0].weights,
             target::Weights::kRuntime);
 }
 

@@ -35,7 +35,7 @@ enum class Unit : uint8_t {
 // Where the weights of an array op come from.
 enum class Weights : uint8_t {
   kStreamed,  // constants of its own, read from memory
-  kShared,    // the op before used the same ones: kept if they fit
+  kShared,    // the array op before used the same ones: kept if they fit
   kRuntime,   // computed, or an input of the program
 };
 
@@ -165,7 +165,8 @@ int engines_for(const Work& work, const Chip& chip);
 std::optional<Work> op_work(std::string_view op, double elements);
 
 // The ops of a program's main function in order, and the bytes of its inputs
-// and outputs. Sizes that are not known count as 1.
+// and outputs. Sizes that are not known count as 1. Weights are shared when two
+// array ops in a row read one constant.
 struct ProgramWork {
   std::vector<Work> works;
   double io_bytes = 0;

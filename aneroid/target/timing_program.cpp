@@ -74,10 +74,9 @@ class Counter {
     if (operation_.is_constant() || operation_.outputs.empty()) return work;
     if (operation_.op == "conv" || operation_.op == "conv_transpose") {
       conv(work);
-    } else if (operation_.op == "matmul") {
-      matmul(work, "y");
-    } else if (operation_.op == "linear" || operation_.op == "einsum") {
-      matmul(work, "weight");
+    } else if (operation_.op == "matmul" || operation_.op == "linear" ||
+               operation_.op == "einsum") {
+      matmul(work);
     } else if (operation_.op == "scaled_dot_product_attention") {
       work.unit = Unit::kAttention;
       work.elements = count(shape_of("query"));
@@ -85,6 +84,13 @@ class Counter {
       by_table(work);
     }
     return work;
+  }
+
+  // What defines the weights of an array op; null when they are no constant,
+  // or one that is written in place.
+  const Operation* constant_weights() const {
+    const Operation* from = source(weights_input());
+    return from != nullptr && from->is_constant() ? from : nullptr;
   }
 
  private:
@@ -133,10 +139,14 @@ class Counter {
            std::holds_alternative<mil::Value>(argument->bound);
   }
 
+  std::string_view weights_input() const {
+    return operation_.op == "matmul" ? "y" : "weight";
+  }
+
   // Where the weights come from and how they are stored.
-  void weights(Work& work, std::string_view input) const {
-    const Operation* from = source(input);
-    if (!is_literal(input) && (from == nullptr || !from->is_constant())) {
+  void weights(Work& work) const {
+    const Operation* from = constant_weights();
+    if (from == nullptr && !is_literal(weights_input())) {
       work.weights = Weights::kRuntime;
       return;
     }
@@ -183,17 +193,17 @@ class Counter {
     for (const int64_t one : symbols_.ints_or(operation_, "dilations", {1})) {
       work.dilation = std::max(work.dilation, one);
     }
-    weights(work, "weight");
+    weights(work);
   }
 
-  void matmul(Work& work, std::string_view second) const {
+  void matmul(Work& work) const {
     const Shape x = shape_of("x");
     work.unit = Unit::kArray;
     const bool turned = operation_.op == "matmul" &&
                         symbols_.bool_or(operation_, "transpose_x", false);
     work.in_channels = dim(x, turned ? 2 : 1);
     work.out_channels = dim(result(), 1);
-    weights(work, second);
+    weights(work);
     const size_t rank = result().size();
     if (work.weights == Weights::kRuntime) {
       // Batches have weights of their own.
@@ -240,21 +250,42 @@ double tensor_bytes(const mil::Type& type) {
          static_cast<double>(bytes(type.dtype));
 }
 
-void add_block(const mil::Block& block, const Symbols& symbols,
-               std::vector<Work>& works) {
-  for (const Operation& operation : block.operations) {
-    Work work = Counter(operation, symbols).work();
-    // relu and its like are done on the way out of the array.
-    if (group_of(operation.op) == kActivations && !works.empty() &&
-        works.back().unit == Unit::kArray) {
-      work.unit = Unit::kNone;
-    }
-    if (!operation.is_constant()) works.push_back(std::move(work));
-    for (const mil::Block& nested : operation.blocks) {
-      add_block(nested, symbols, works);
+// Collects the operations of a function in order.
+class Collector {
+ public:
+  explicit Collector(const Symbols& symbols) : symbols_(symbols) {}
+
+  void add(const mil::Block& block) {
+    for (const Operation& operation : block.operations) {
+      if (!operation.is_constant()) add(operation);
+      for (const mil::Block& nested : operation.blocks) add(nested);
     }
   }
-}
+  std::vector<Work> take() { return std::move(works_); }
+
+ private:
+  void add(const Operation& operation) {
+    const Counter counter(operation, symbols_);
+    Work work = counter.work();
+    // relu and its like are done on the way out of the array.
+    if (group_of(operation.op) == kActivations && !works_.empty() &&
+        works_.back().unit == Unit::kArray) {
+      work.unit = Unit::kNone;
+    }
+    if (work.unit == Unit::kArray) {
+      const Operation* weights = counter.constant_weights();
+      if (weights != nullptr && weights == last_weights_) {
+        work.weights = Weights::kShared;
+      }
+      last_weights_ = weights;
+    }
+    works_.push_back(std::move(work));
+  }
+
+  const Symbols& symbols_;
+  std::vector<Work> works_;
+  const Operation* last_weights_ = nullptr;  // of the array op before
+};
 
 }  // namespace
 
@@ -277,7 +308,9 @@ ProgramWork program_work(const mil::Program& program) {
   }
   if (function == nullptr) return result;
   const Symbols symbols(*function);
-  add_block(function->body, symbols, result.works);
+  Collector collector(symbols);
+  collector.add(function->body);
+  result.works = collector.take();
   for (const mil::Parameter& parameter : function->body.inputs) {
     result.io_bytes += tensor_bytes(parameter.var.type);
   }

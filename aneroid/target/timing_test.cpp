@@ -290,6 +290,70 @@ TEST(ProgramWork, ReductionsCostWhatTheyRead) {
   EXPECT_EQ(work.works[1].unit, Unit::kNone);
 }
 
+// A constant weight of 256 x 256, and a 1x1 convolution of `x` by it.
+std::string weight(const std::string& name) {
+  const std::string type = "tensor<fp16, [256, 256, 1, 1]>";
+  return type + " " + name + " = const()[name = string(\"" + name +
+         "\"), val = " + type + "(BLOBFILE(path = string(\"" + name +
+         ".bin\"), offset = uint64(64)))];\n";
+}
+std::string op(const std::string& name, const std::string& call) {
+  return "tensor<fp16, [1, 256, 1, 32]> " + name + " = " + call +
+         "[name = string(\"" + name + "\")];\n";
+}
+std::string conv_of(const std::string& name, const std::string& x,
+                    const std::string& weight) {
+  return op(name, "conv(weight = " + weight + ", x = " + x + ")");
+}
+
+TEST(ProgramWork, SharesWeightsOfArrayOpsInARow) {
+  const std::string input = "tensor<fp16, [1, 256, 1, 32]> x";
+  const std::string constants = weight("w") + weight("v");
+  const auto weights_of = [&](const std::string& body) {
+    std::vector<Weights> weights;
+    for (const Work& work :
+         program_work(parsed(constants + body, input, "c")).works) {
+      if (work.unit == Unit::kArray) weights.push_back(work.weights);
+    }
+    return weights;
+  };
+  using List = std::vector<Weights>;
+  constexpr Weights kStreamed = Weights::kStreamed;
+  constexpr Weights kShared = Weights::kShared;
+  const std::string first = conv_of("a", "x", "w");
+  EXPECT_EQ(weights_of(first + conv_of("b", "a", "w") + conv_of("c", "b", "w")),
+            (List{kStreamed, kShared, kShared}));
+  // Other work in between leaves them where they are, ...
+  EXPECT_EQ(weights_of(first + op("b", "exp(x = a)") + conv_of("c", "b", "w")),
+            (List{kStreamed, kShared}));
+  // ... other weights take their place, computed ones too.
+  EXPECT_EQ(weights_of(first + conv_of("b", "a", "v") + conv_of("c", "b", "w")),
+            (List{kStreamed, kStreamed, kStreamed}));
+  EXPECT_EQ(weights_of(first +
+                       "tensor<fp16, [1, 256, 1, 1]> b = matmul(transpose_y = "
+                       "bool(true), x = a, y = x)[name = string(\"b\")];\n" +
+                       conv_of("c", "a", "w")),
+            (List{kStreamed, Weights::kRuntime, kStreamed}));
+}
+
+TEST(ProgramWork, SharedWeightsAreReadOnceInAPrediction) {
+  const auto predicted = [](const std::string& body) {
+    return predict(parsed(body, "tensor<fp16, [1, 256, 1, 32]> x", "b"),
+                   chip("m4"))
+        .value();
+  };
+  const std::string first = weight("w") + conv_of("a", "x", "w");
+  const Prediction shared = predicted(first + conv_of("b", "a", "w"));
+  const Prediction own =
+      predicted(first + weight("v") + conv_of("b", "a", "v"));
+  ASSERT_EQ(shared.ops.size(), 2U);
+  EXPECT_EQ(own.ops[1].bound, "weights");
+  EXPECT_NE(shared.ops[1].bound, "weights");
+  EXPECT_DOUBLE_EQ(shared.ops[0].microseconds, own.ops[0].microseconds);
+  EXPECT_LT(shared.ops[1].microseconds, own.ops[1].microseconds);
+  EXPECT_LT(shared.microseconds, own.microseconds);
+}
+
 TEST(ProgramWork, OfNothingIsNothing) {
   const ProgramWork work = program_work(mil::Program{});
   EXPECT_TRUE(work.works.empty());
