@@ -202,6 +202,9 @@ Suite int8() {
       int8_sweep(kChains),
       int8_sweep(kQuick)};
   suite.rate_unit = "TOPS";
+  suite.on_cpu =
+      "a CPU rounds to int8 and multiplies floats, which is more work than "
+      "fp16: its gain is below 1 and says nothing about a chip";
   return suite;
 }
 
@@ -266,6 +269,9 @@ Suite weights() {
     add_depths(suite.quick, {64, 1, 32, 0, shared}, {2, 4});
   }
   add_depths(suite.quick, {64, 1, 32, 0, false, Stored::kPalette4}, {2});
+  suite.on_cpu =
+      "a CPU has compressed weights expanded before the first call: they take "
+      "as long as others";
   return suite;
 }
 

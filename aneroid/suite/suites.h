@@ -58,6 +58,9 @@ struct Suite {
   Sweep quick;
 
   std::string_view rate_unit = "TFLOPS";
+  // What a CPU does otherwise than a chip: a sentence, empty when it is only
+  // slower.
+  std::string_view on_cpu = {};
 
   // In either sweep; null when there is none.
   const Case* find(std::string_view key) const;

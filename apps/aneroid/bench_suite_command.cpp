@@ -170,7 +170,7 @@ void print_layers(const Report& report) {
   }
 }
 
-void print_notes(const Report& report) {
+void print_notes(const Report& report, const suite::Conditions& conditions) {
   std::set<std::string> bases;
   int large = 0;
   int compared = 0;
@@ -186,6 +186,10 @@ void print_notes(const Report& report) {
   }
   cli::print("\nhere: this computer; predicted: {}, {}\n", report.chip.name,
              fmt::join(bases, "; "));
+  if (report.ran && conditions.chip == suite::kCpu &&
+      !report.suite->on_cpu.empty()) {
+    print("here, {}\n", report.suite->on_cpu);
+  }
   print(
       "ratio: predicted over published, both under the conditions of the "
       "figure (docs/benchmarks.md)\n");
@@ -240,7 +244,7 @@ void print_report(const Report& report, const suite::Conditions& conditions) {
   for (const ReportRow& row : report.rows) add_row(table, report, row);
   print("{}", table.to_string());
   print_layers(report);
-  print_notes(report);
+  print_notes(report, conditions);
 }
 
 // ---- Command ---------------------------------------------------------------
