@@ -39,17 +39,19 @@ constexpr std::array kOps = {
     "constexpr_cast",
     "constexpr_affine_dequantize",
     "constexpr_blockwise_shift_scale",
+    "constexpr_lut_to_dense",
 };
 constexpr std::array kTensorInputs = {
     "x",    "y",     "weight", "bias",           "input", "scale",
     "cond", "a",     "b",      "zero_point",     "data",  "offset",
-    "beta", "gamma", "value",  "quantized_data", "alpha",
+    "beta", "gamma", "value",  "quantized_data", "alpha", "indices",
+    "lut",
 };
 constexpr std::array kIntegerInputs = {
-    "axes",        "axis",         "shape",  "begin",    "end",
-    "size",        "perm",         "reps",   "pad",      "strides",
-    "groups",      "dilations",    "stride", "end_mask", "num_splits",
-    "split_sizes", "squeeze_mask",
+    "axes",        "axis",         "shape",       "begin",    "end",
+    "size",        "perm",         "reps",        "pad",      "strides",
+    "groups",      "dilations",    "stride",      "end_mask", "num_splits",
+    "split_sizes", "squeeze_mask", "vector_axis",
 };
 constexpr std::array kTextInputs = {"mode", "pad_type", "dtype",
                                     "output_dtype"};

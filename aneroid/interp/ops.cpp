@@ -18,6 +18,7 @@ constexpr std::array kRows = {
     Row{"dequantize", dequantize},
     Row{"constexpr_affine_dequantize", constexpr_affine_dequantize},
     Row{"constexpr_blockwise_shift_scale", constexpr_blockwise_shift_scale},
+    Row{"constexpr_lut_to_dense", constexpr_lut_to_dense},
     Row{"fill", fill},
 
     Row{"conv", conv},

@@ -32,6 +32,9 @@ Results conv(const Context& context);
 Results matmul(const Context& context);
 Results linear(const Context& context);
 
+// ops_palette.cpp
+Results constexpr_lut_to_dense(const Context& context);
+
 // ops_reduce.cpp
 Results reduce_sum(const Context& context);
 Results reduce_mean(const Context& context);

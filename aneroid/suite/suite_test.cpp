@@ -268,8 +268,6 @@ TEST(Measure, RunsTheQuickSweeps) {
   for (const Suite& suite : suites()) {
     for (const Case& one : suite.quick.cases) {
       const auto list = programs(one.recipe);
-      // The interpreter, which expands constants, has no palettes.
-      if (one.key.ends_with("-palette4")) continue;
       MeasureOptions options;
       options.iterations = 2;
       options.seconds = 1e9;
