@@ -286,16 +286,20 @@ RowsAhead next_a_rows(const GemmPlan& plan, int64_t product, int64_t m,
                       int64_t call) {
   const ConstMatrix& a = plan.a;
   const int64_t bytes = a.storage == Storage::kHalf ? 2 : 4;
-  if (a.row_stride != 1 || a.col_stride * bytes < 2 * kLine) return {};
+  // Along the rows of memory lie M indices, or K indices.
+  const bool along_m = a.row_stride == 1;
+  const int64_t stride = along_m ? a.col_stride : a.row_stride;
+  if ((!along_m && a.col_stride != 1) || stride * bytes < 2 * kLine) return {};
   constexpr int64_t kRowsPerCall = kMaxKBlock / kOtherEvery;
-  const int64_t pieces = ceil_div(m_count * bytes + kLine, 2 * kLine);
+  const int64_t length = (along_m ? m_count : k_count) * bytes;
+  const int64_t pieces = ceil_div(length + kLine, 2 * kLine);
   const int64_t row = call / pieces * kRowsPerCall;
-  if (row >= k_count) return {};
-  const int64_t offset =
-      product * plan.batch.a_stride + m + (k + row) * a.col_stride;
+  if (row >= (along_m ? k_count : m_count)) return {};
+  const int64_t offset = product * plan.batch.a_stride + m * a.row_stride +
+                         k * a.col_stride + row * stride;
   return {static_cast<const std::byte*>(a.data) + offset * bytes +
               call % pieces * 2 * kLine,
-          a.col_stride * bytes};
+          stride * bytes};
 }
 
 // The rows of C from (m, n) on.
