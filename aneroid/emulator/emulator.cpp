@@ -36,6 +36,11 @@ target::CheckOptions rules_of(const EmulatorOptions& options) {
   return {.strict = options.strict, .faithful_silent = options.faithful_silent};
 }
 
+PlanOptions plan_options(const EmulatorOptions& options) {
+  return {.numerics = options.numerics,
+          .leave_out_masked = options.leave_out_masked};
+}
+
 class EmulatedExecutable final : public device::Executable {
  public:
   EmulatedExecutable(std::string name, mil::Program program,
@@ -68,8 +73,8 @@ class EmulatedExecutable final : public device::Executable {
       if (options_.faithful_silent) return {};
       return device::Executable::reload(weights);
     }
-    ANEROID_ASSIGN(plan_,
-                   make_plan(program_, signature_, weights, options_.numerics));
+    ANEROID_ASSIGN(plan_, make_plan(program_, signature_, weights,
+                                    plan_options(options_)));
     plan_.name = name_;
     return {};
   }
@@ -217,7 +222,7 @@ class Emulator final : public device::Device {
     }
     ANEROID_ASSIGN(device::Signature signature, signature_of(program, source));
     ANEROID_ASSIGN(Plan plan, make_plan(program, signature, source.weights,
-                                        options_.numerics));
+                                        plan_options(options_)));
     plan.name = source.name;
     ++compiled_;
     return std::make_unique<EmulatedExecutable>(

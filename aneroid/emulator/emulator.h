@@ -31,6 +31,8 @@ struct EmulatorOptions {
   // Imitate a device whose loaded programs take new weight files, as one
   // source reports; the catalogue says they are frozen (rule C082).
   bool allow_reload = false;
+  // Do not compute what a causal mask makes zero; results are the same.
+  bool leave_out_masked = true;
   ProductObserver observe_products = nullptr;  // counting costs time
   // Not owned; must outlive the device and its executables. The trainer
   // shares it, so that background work fills idle cores.

@@ -241,7 +241,7 @@ size_t scratch_floats(const FusedStep& step) {
 
 void run_fused_rows(const FusedStep& step, const Plan& plan,
                     std::span<std::byte* const> buffers, int64_t first,
-                    int64_t last, float* scratch) {
+                    int64_t last, float* scratch, bool lower) {
   const auto storage = [&](const FusedPort& port) {
     return plan.buffers[static_cast<size_t>(port.buffer)].storage;
   };
@@ -256,8 +256,11 @@ void run_fused_rows(const FusedStep& step, const Plan& plan,
   RowMachine machine(step, plan.numerics, scratch);
   const int64_t chunk = chunk_columns(step);
   for (int64_t row = first; row < last; ++row) {
-    for (int64_t column = 0; column < step.columns; column += chunk) {
-      const int64_t count = std::min(chunk, step.columns - column);
+    const int64_t columns =
+        lower ? std::min(step.columns, cpu::triangle_columns(row, step.columns))
+              : step.columns;
+    for (int64_t column = 0; column < columns; column += chunk) {
+      const int64_t count = std::min(chunk, columns - column);
       for (size_t i = 0; i < loads.size(); ++i) {
         const FusedPort& port = step.loads[i];
         load(port, base(port), storage(port),
@@ -272,6 +275,13 @@ void run_fused_rows(const FusedStep& step, const Plan& plan,
               stores[i].offset() + column * port.column_stride,
               machine.reg(port.reg), port.row ? 1 : count, exact);
       }
+    }
+    for (size_t i = 0; i < stores.size() && columns < step.columns; ++i) {
+      const FusedPort& port = step.stores[i];
+      if (port.row) continue;
+      std::fill_n(
+          reinterpret_cast<Half*>(base(port)) + stores[i].offset() + columns,
+          step.columns - columns, Half{});
     }
     for (RowCursor& cursor : loads) cursor.next();
     for (RowCursor& cursor : stores) cursor.next();

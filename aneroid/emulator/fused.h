@@ -16,9 +16,10 @@ int64_t chunk_columns(const FusedStep& step);
 size_t scratch_floats(const FusedStep& step);
 
 // Rows [first, last) of the step. `buffers` are the addresses of the plan's
-// buffers, `scratch` holds scratch_floats(step).
+// buffers, `scratch` holds scratch_floats(step). With `lower`, step.claim
+// holds.
 void run_fused_rows(const FusedStep& step, const Plan& plan,
                     std::span<std::byte* const> buffers, int64_t first,
-                    int64_t last, float* scratch);
+                    int64_t last, float* scratch, bool lower);
 
 }  // namespace aneroid::emulator

@@ -106,9 +106,21 @@ struct FusedStep {
   int64_t columns = 0;
   int registers = 0;
   bool row_reduction = false;  // rows must not be cut into chunks
+  // Of the plan, or -1. While it holds, columns from cpu::triangle_columns() of
+  // a row on are not evaluated, and stored as zeros.
+  int claim = -1;
   std::vector<FusedPort> loads;
   std::vector<FusedOp> ops;
   std::vector<FusedPort> stores;
+};
+
+// What a causal mask lets a product leave out, by claims of the plan: things
+// that a run finds true of its numbers, or does not. See causal.h.
+struct CausalProduct {
+  cpu::GemmTriangle triangle;
+  int needs = -1;    // a claim on which it depends
+  int decides = -1;  // the claim that this product was left incomplete,
+  double limit = 0;  // which it is if no element can be larger than this
 };
 
 // C[m, n] = A[m, k] B[k, n], `batch.count` times, for each outer offset.
@@ -124,6 +136,7 @@ struct GemmStep {
   // W8A8, exact numerics only: both operands hold int8 numbers, and their sum
   // is multiplied by this. 0: not.
   double integer_scale = 0.0;
+  CausalProduct causal;
 };
 
 // out[o, i] = reduction over r of in[o, r, i] where i is not the last axis
@@ -169,6 +182,7 @@ struct Plan {
   std::vector<Step> steps;
   size_t arena_bytes = 0;
   size_t fused_scratch_floats = 0;  // per worker
+  int claims = 0;
 };
 
 }  // namespace aneroid::emulator

@@ -7,7 +7,8 @@
 //     nodes;
 //  3. fusion: runs of element-wise nodes over one iteration space become one
 //     step;
-//  4. arena: buffers whose lives do not overlap share memory.
+//  4. masks: what a causal mask makes zero is left out;
+//  5. arena: buffers whose lives do not overlap share memory.
 #pragma once
 
 #include "aneroid/base/diagnostic.h"
@@ -17,10 +18,16 @@
 
 namespace aneroid::emulator {
 
+struct PlanOptions {
+  Numerics numerics = Numerics::kFast;
+  bool leave_out_masked = true;  // see causal.h; for fast numerics only
+};
+
 // `function` must have been verified. Ports are numbered as in `signature`.
 // Errors: constants that cannot be read (blob), ops that interp cannot do.
 Result<Plan> make_plan(const mil::Program& program,
                        const device::Signature& signature,
-                       const device::WeightMap& weights, Numerics numerics);
+                       const device::WeightMap& weights,
+                       const PlanOptions& options);
 
 }  // namespace aneroid::emulator

@@ -9,6 +9,7 @@
 
 #include "aneroid/base/half.h"
 #include "aneroid/cpu/convert.h"
+#include "aneroid/emulator/bounds.h"
 #include "aneroid/emulator/exact.h"
 #include "aneroid/emulator/fused.h"
 #include "aneroid/interp/interp.h"
@@ -64,13 +65,15 @@ class Runner {
     const int64_t rows_per_task =
         std::max<int64_t>(1, kTaskElements / step.columns);
     const int64_t tasks = (step.rows + rows_per_task - 1) / rows_per_task;
+    const bool lower = holds(step.claim);
     pool_.run(tasks, [&](int64_t task, int worker) {
       const int64_t first = task * rows_per_task;
       run_fused_rows(
           step, plan_, context_.buffers, first,
           std::min(step.rows, first + rows_per_task),
           memory_.fused_scratch.data() +
-              static_cast<size_t>(worker) * plan_.fused_scratch_floats);
+              static_cast<size_t>(worker) * plan_.fused_scratch_floats,
+          lower);
     });
     return {};
   }
@@ -79,14 +82,14 @@ class Runner {
     const auto element = [&](int buffer, int64_t offset) {
       return base(buffer) + static_cast<size_t>(offset) * size_of(buffer);
     };
-    cpu::GemmShape shape = step.shape;
-    cpu::GemmBatch batch = step.batch;
-    cpu::ConstMatrix a{element(step.a_buffer, step.a_offset),
-                       storage(step.a_buffer), step.a_row, step.a_col};
-    cpu::ConstMatrix b{element(step.b_buffer, step.b_offset),
-                       storage(step.b_buffer), step.b_row, step.b_col};
-    cpu::Matrix c{element(step.c_buffer, step.c_offset), storage(step.c_buffer),
-                  step.c_row, step.c_col};
+    const cpu::GemmShape& shape = step.shape;
+    const cpu::GemmBatch& batch = step.batch;
+    const cpu::ConstMatrix a{element(step.a_buffer, step.a_offset),
+                             storage(step.a_buffer), step.a_row, step.a_col};
+    const cpu::ConstMatrix b{element(step.b_buffer, step.b_offset),
+                             storage(step.b_buffer), step.b_row, step.b_col};
+    const cpu::Matrix c{element(step.c_buffer, step.c_offset),
+                        storage(step.c_buffer), step.c_row, step.c_col};
     if (step.integer_scale > 0) {
       numerics::integer_product(pool_, shape, a, b, c, step.integer_scale);
       return {};
@@ -105,17 +108,11 @@ class Runner {
                                batch, bias);
       return {};
     }
-    if (step.c_row == 1 && step.c_col != 1) {
-      // C^T = B^T A^T stores along its rows.
-      std::swap(a, b);
-      std::swap(a.row_stride, a.col_stride);
-      std::swap(b.row_stride, b.col_stride);
-      std::swap(c.row_stride, c.col_stride);
-      std::swap(shape.m, shape.n);
-      std::swap(batch.a_stride, batch.b_stride);
-    }
     cpu::GemmOptions options;
     options.accumulate = accumulate();
+    if (leaves_out(step.causal, {shape, a, b, batch})) {
+      options.triangle = step.causal.triangle;
+    }
     cpu::gemm(pool_, memory_.gemm_scratch, shape, a, b, c, options, batch);
     return {};
   }
@@ -246,6 +243,26 @@ class Runner {
     for (int64_t i = 0; i < count; ++i) {
       values[i] = static_cast<float>(load_element(in, kind, at + i * stride));
     }
+  }
+  // Decides the claim that this product decides, if any.
+  bool leaves_out(const CausalProduct& causal,
+                  const ProductOperands& operands) {
+    using Of = cpu::GemmTriangle::Of;
+    const Of of = causal.triangle.of;
+    if (of == Of::kNone || (causal.needs >= 0 && !holds(causal.needs))) {
+      return false;
+    }
+    const bool proven =
+        of == Of::kC
+            ? largest_product(pool_, operands) <= causal.limit
+            : all_finite(pool_, operands, of == Of::kA ? Side::kB : Side::kA);
+    if (causal.decides >= 0) {
+      memory_.claims[static_cast<size_t>(causal.decides)] = proven;
+    }
+    return proven;
+  }
+  bool holds(int claim) const {
+    return claim >= 0 && memory_.claims[static_cast<size_t>(claim)];
   }
   cpu::Accumulate accumulate() const {
     return plan_.numerics == Numerics::kReference ? cpu::Accumulate::kDouble

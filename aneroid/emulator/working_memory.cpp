@@ -14,6 +14,7 @@ void WorkingMemory::fit(const Plan& plan, int threads) {
   const size_t floats =
       static_cast<size_t>(threads) * plan.fused_scratch_floats;
   if (fused_scratch.size() < floats) fused_scratch.resize(floats);
+  claims.assign(static_cast<size_t>(plan.claims), false);
 }
 
 int MemoryPool::count() const {

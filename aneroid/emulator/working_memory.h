@@ -20,6 +20,7 @@ struct WorkingMemory {
   std::vector<float> fused_scratch;  // threads x plan.fused_scratch_floats
   cpu::GemmScratch gemm_scratch;
   numerics::MatrixScratch exact_scratch;  // exact numerics only
+  std::vector<bool> claims;               // which of the plan's hold
 
   // Grows to what a plan needs.
   void fit(const Plan& plan, int threads);
