@@ -6,13 +6,16 @@
 
 namespace aneroid {
 
+uint64_t mix_bits(uint64_t value) {
+  value = (value ^ (value >> 30)) * 0xBF58476D1CE4E5B9U;
+  value = (value ^ (value >> 27)) * 0x94D049BB133111EBU;
+  return value ^ (value >> 31);
+}
+
 Random::Random(uint64_t seed) {
   for (uint64_t& word : state_) {
     seed += 0x9E3779B97F4A7C15U;
-    uint64_t z = seed;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9U;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBU;
-    word = z ^ (z >> 31);
+    word = mix_bits(seed);
   }
 }
 

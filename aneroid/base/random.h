@@ -6,6 +6,9 @@
 
 namespace aneroid {
 
+// splitmix64's output function: a bijection that spreads every bit over all.
+uint64_t mix_bits(uint64_t value);
+
 // xoshiro256** seeded through splitmix64: the same sequence on every machine
 // and compiler, unlike the distributions of <random>.
 class Random {
