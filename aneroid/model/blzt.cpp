@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "aneroid/base/file.h"
+#include "aneroid/model/metadata.h"
 #include "aneroid/model/tensor_io.h"
 
 namespace aneroid::model {
@@ -219,19 +220,19 @@ class Body {
        const std::vector<ParameterSpec>& table, const std::string& place)
       : bytes_(bytes), table_(table), place_(place) {}
 
-  Status read(size_t row, const char* what, Weights& into) {
+  Status read(size_t row, Weights& into) {
     Tensor& tensor = into[row];
     tensor = {table_[row].name, table_[row].shape, {}};
     tensor.data.resize(static_cast<size_t>(table_[row].count()));
-    std::memcpy(tensor.data.data(), bytes_.data(),
-                tensor.data.size() * sizeof(float));
-    skip(row);
-    return check_finite(tensor.data, name_of(row, what));
+    return read(row, "", tensor.data);
   }
-  Status read_second_moment(size_t row, Weights& into) {
+  Status read_first_moment(size_t row, Moments& into) {
+    return read(row, "first moment of ", values(row, into));
+  }
+  Status read_second_moment(size_t row, Moments& into) {
     constexpr const char* kWhat = "second moment of ";
-    ANEROID_TRY(read(row, kWhat, into));
-    const float least = std::ranges::min(into[row].data);
+    ANEROID_TRY(read(row, kWhat, values(row, into)));
+    const float least = std::ranges::min(values(row, into));
     if (least >= 0) return {};
     return input_error("weights", name_of(row, kWhat),
                        fmt::format("has the value {}; sums of squares are "
@@ -244,6 +245,14 @@ class Body {
   }
 
  private:
+  Status read(size_t row, const char* what, std::span<float> into) {
+    std::memcpy(into.data(), bytes_.data(), into.size_bytes());
+    skip(row);
+    return check_finite(into, name_of(row, what));
+  }
+  std::span<float> values(size_t row, Moments& of) const {
+    return {of.values<float>(row), static_cast<size_t>(table_[row].count())};
+  }
   std::string name_of(size_t row, const char* what) const {
     return fmt::format("{}: {}tensor {}", place_, what, table_[row].name);
   }
@@ -257,11 +266,11 @@ class Body {
 Status read_group(Body& body, std::span<const size_t> rows, bool with_moments,
                   Checkpoint& checkpoint) {
   for (const size_t row : rows) {
-    ANEROID_TRY(body.read(row, "", checkpoint.weights));
+    ANEROID_TRY(body.read(row, checkpoint.weights));
   }
   for (const size_t row : rows) {
     if (with_moments) {
-      ANEROID_TRY(body.read(row, "first moment of ", checkpoint.first_moments));
+      ANEROID_TRY(body.read_first_moment(row, checkpoint.first_moments));
     } else {
       body.skip(row);
     }
@@ -294,7 +303,7 @@ Status read_orion_weights(Body body, const std::vector<ParameterSpec>& table,
   const int64_t layers = checkpoint.config.num_hidden_layers;
   for (int64_t l = 0; l < layers; ++l) {
     for (const size_t row : layer_rows(table, kOrionLayerRoles, l)) {
-      ANEROID_TRY(body.read(row, "", checkpoint.weights));
+      ANEROID_TRY(body.read(row, checkpoint.weights));
     }
   }
   for (int64_t l = 0; l < 2 * layers; ++l) {  // the moments, in any order
@@ -302,9 +311,8 @@ Status read_orion_weights(Body body, const std::vector<ParameterSpec>& table,
       body.skip(row);
     }
   }
-  ANEROID_TRY(
-      body.read(single_row(table, "embed_tokens"), "", checkpoint.weights));
-  return body.read(single_row(table, "norm"), "", checkpoint.weights);
+  ANEROID_TRY(body.read(single_row(table, "embed_tokens"), checkpoint.weights));
+  return body.read(single_row(table, "norm"), checkpoint.weights);
 }
 
 Result<Checkpoint> load(const std::filesystem::path& path, bool with_moments) {
@@ -340,8 +348,8 @@ Result<Checkpoint> load(const std::filesystem::path& path, bool with_moments) {
   const auto table = parameter_table(checkpoint.config);
   checkpoint.weights.resize(table.size());
   if (with_moments) {
-    checkpoint.first_moments.resize(table.size());
-    checkpoint.second_moments.resize(table.size());
+    checkpoint.first_moments = Moments(table, DataType::kFp32);
+    checkpoint.second_moments = Moments(table, DataType::kFp32);
   }
   if (orion) {
     ANEROID_TRY(read_orion_weights(
@@ -457,32 +465,36 @@ Result<Checkpoint> load_blzt(const std::filesystem::path& path) {
 }
 
 Status save_blzt(const std::filesystem::path& path, const ModelConfig& config,
-                 const WeightViews& weights, const WeightViews& first_moments,
-                 const WeightViews& second_moments,
+                 const WeightViews& weights, const MomentViews& first_moments,
+                 const MomentViews& second_moments,
                  const BlztProgress& progress) {
   const std::string place = path.string();
   ANEROID_TRY(check(config));
   ANEROID_TRY(check_storable(config, place));
   const auto table = parameter_table(config);
   ANEROID_TRY(check_views(table, weights, place));
-  for (const WeightViews* moments : {&first_moments, &second_moments}) {
-    if (!moments->empty()) ANEROID_TRY(check_views(table, *moments, place));
+  if (!first_moments.empty()) {
+    ANEROID_TRY(check_moments(table, first_moments, kFirstMomentPrefix, place));
+    ANEROID_TRY(
+        check_moments(table, second_moments, kSecondMomentPrefix, place));
   }
   return write_file_atomically(path, [&](FileSink& sink) {
-    const auto write = [&](const WeightViews& arrays,
+    const auto write = [&](const MomentViews& moments,
                            std::span<const size_t> rows) {
       for (const size_t row : rows) {
-        const std::vector<float> zeros(
-            arrays.empty() ? static_cast<size_t>(table[row].count()) : 0);
-        write_in_pieces(sink, std::as_bytes(arrays.empty() ? std::span(zeros)
-                                                           : arrays[row]));
+        const std::vector<float> values =
+            moments.empty()
+                ? std::vector<float>(static_cast<size_t>(table[row].count()))
+                : to_floats(moments[row]);
+        write_in_pieces(sink, std::as_bytes(std::span(values)));
       }
     };
     const auto write_group = [&](std::span<const size_t> rows) {
-      for (const WeightViews* arrays :
-           {&weights, &first_moments, &second_moments}) {
-        write(*arrays, rows);
+      for (const size_t row : rows) {
+        write_in_pieces(sink, std::as_bytes(weights[row]));
       }
+      write(first_moments, rows);
+      write(second_moments, rows);
     };
     const Header header = header_of(config, progress);
     sink.write(std::as_bytes(std::span(&header, 1)));

@@ -67,8 +67,8 @@ Result<Checkpoint> load_blzt(const std::filesystem::path& path);
 // Version 4. Atomic. Without moments (both empty) they are written as zeros.
 // Errors: "file"; "weights"; "blzt" when the format cannot hold the config.
 Status save_blzt(const std::filesystem::path& path, const ModelConfig& config,
-                 const WeightViews& weights, const WeightViews& first_moments,
-                 const WeightViews& second_moments,
+                 const WeightViews& weights, const MomentViews& first_moments,
+                 const MomentViews& second_moments,
                  const BlztProgress& progress);
 
 }  // namespace aneroid::model

@@ -62,34 +62,21 @@ class Checksum {
   std::array<uint64_t, 4> lanes_ = {1, 2, 3, 4};
 };
 
-std::string checksum_of(const Metadata& metadata,
-                        std::initializer_list<const WeightViews*> groups) {
+std::string checksum_of(const Metadata& metadata, const WeightViews& weights,
+                        const MomentViews& first, const MomentViews& second) {
   Checksum sum;
   for (const auto& [key, value] : metadata) {
     if (key == kChecksumKey) continue;
     sum.add(key);
     sum.add(value);
   }
-  for (const WeightViews* group : groups) {
-    for (const std::span<const float> values : *group) {
-      sum.add(std::as_bytes(values));
-    }
+  for (const std::span<const float> values : weights) {
+    sum.add(std::as_bytes(values));
+  }
+  for (const MomentViews* moments : {&first, &second}) {
+    for (const MomentView& values : *moments) sum.add(values.bytes);
   }
   return sum.hex();
-}
-
-Status check_second_moments(const std::vector<ParameterSpec>& table,
-                            const WeightViews& arrays, std::string_view place) {
-  for (size_t row = 0; row < arrays.size(); ++row) {
-    const auto least = std::min_element(arrays[row].begin(), arrays[row].end());
-    if (least == arrays[row].end() || *least >= 0.0F) continue;
-    return error(fmt::format("{}: tensor {}{}", place, kSecondMomentPrefix,
-                             table[row].name),
-                 fmt::format("is {} at index {}; second moments are sums of "
-                             "squares and never negative",
-                             *least, least - arrays[row].begin()));
-  }
-  return {};
 }
 
 Result<std::string> required(const SafetensorsFile& file, const char* key,
@@ -101,6 +88,26 @@ Result<std::string> required(const SafetensorsFile& file, const char* key,
   return *value;
 }
 
+// What version 1 does not say is fp32.
+Result<DataType> moment_type(const SafetensorsFile& file,
+                             const std::string& place) {
+  ANEROID_ASSIGN(const std::string version, required(file, kVersionKey, place));
+  if (version == fmt::format("{}", kCheckpointVersion)) return DataType::kFp32;
+  if (version != fmt::format("{}", kBfloatCheckpointVersion)) {
+    return error(place, fmt::format("has format_version {}; this program "
+                                    "reads {} and {}",
+                                    printable(version), kCheckpointVersion,
+                                    kBfloatCheckpointVersion));
+  }
+  ANEROID_ASSIGN(const std::string type, required(file, kMomentsKey, place));
+  if (type != name(DataType::kBf16)) {
+    return error(place, fmt::format("metadata moments is {}; with "
+                                    "format_version {} it must be bf16",
+                                    printable(type), printable(version)));
+  }
+  return DataType::kBf16;
+}
+
 Status check_format(const SafetensorsFile& file, const std::string& place) {
   const std::string* format = file.find_metadata(kFormatKey);
   if (format == nullptr || *format != kCheckpointFormat) {
@@ -110,12 +117,6 @@ Status check_format(const SafetensorsFile& file, const std::string& place) {
                     "{}; weights alone can start a new run, not continue one",
                     format == nullptr ? "absent" : printable(*format),
                     kCheckpointFormat));
-  }
-  ANEROID_ASSIGN(const std::string version, required(file, kVersionKey, place));
-  if (version != fmt::format("{}", kCheckpointVersion)) {
-    return error(place, fmt::format("has format_version {}; this program "
-                                    "reads {}",
-                                    printable(version), kCheckpointVersion));
   }
   ANEROID_ASSIGN(const std::string layout,
                  required(file, kRopeLayoutKey, place));
@@ -138,30 +139,32 @@ Status save_checkpoint(const std::filesystem::path& path,
                                     checkpoint.state.type_name()));
   }
   const auto table = parameter_table(checkpoint.config);
-  const auto place_of = [&](std::string_view prefix) {
-    return fmt::format("{}: {}", place, prefix);
-  };
   ANEROID_TRY(check_views(table, checkpoint.weights, place));
-  ANEROID_TRY(
-      check_views(table, checkpoint.first_moments, place_of("first moments")));
-  ANEROID_TRY(check_views(table, checkpoint.second_moments,
-                          place_of("second moments")));
-  ANEROID_TRY(check_second_moments(table, checkpoint.second_moments, place));
+  ANEROID_TRY(check_moments(table, checkpoint.first_moments, kFirstMomentPrefix,
+                            place));
+  ANEROID_TRY(check_moments(table, checkpoint.second_moments,
+                            kSecondMomentPrefix, place));
+  ANEROID_TRY(check_squares(table, checkpoint.second_moments, place));
+  const DataType type = checkpoint.first_moments.front().type;
+  const bool bfloat = type == DataType::kBf16;
 
   std::vector<TensorView> tensors;
   append_rows(table, checkpoint.weights, "", tensors);
-  append_rows(table, checkpoint.first_moments, kFirstMomentPrefix, tensors);
-  append_rows(table, checkpoint.second_moments, kSecondMomentPrefix, tensors);
+  append_moments(table, checkpoint.first_moments, kFirstMomentPrefix, tensors);
+  append_moments(table, checkpoint.second_moments, kSecondMomentPrefix,
+                 tensors);
   Metadata metadata = {
       {kFormatKey, kCheckpointFormat},
-      {kVersionKey, fmt::format("{}", kCheckpointVersion)},
+      {kVersionKey, fmt::format("{}", bfloat ? kBfloatCheckpointVersion
+                                             : kCheckpointVersion)},
       {kConfigKey, json_text(to_json(checkpoint.config))},
       {kStateKey, json_text(checkpoint.state)},
       {kRopeLayoutKey, kInterleavedLayout},
   };
+  if (bfloat) metadata[kMomentsKey] = name(type);
   metadata[kChecksumKey] =
-      checksum_of(metadata, {&checkpoint.weights, &checkpoint.first_moments,
-                             &checkpoint.second_moments});
+      checksum_of(metadata, checkpoint.weights, checkpoint.first_moments,
+                  checkpoint.second_moments);
   return write_safetensors(path, tensors, metadata);
 }
 
@@ -169,6 +172,7 @@ Result<Checkpoint> load_checkpoint(const std::filesystem::path& path) {
   const std::string place = path.string();
   ANEROID_ASSIGN(const SafetensorsFile file, SafetensorsFile::open(path));
   ANEROID_TRY(check_format(file, place));
+  ANEROID_ASSIGN(const DataType type, moment_type(file, place));
   Checkpoint checkpoint;
   ANEROID_ASSIGN(checkpoint.config, config_from_metadata(file, place));
   ANEROID_ASSIGN(const std::string state, required(file, kStateKey, place));
@@ -179,26 +183,25 @@ Result<Checkpoint> load_checkpoint(const std::filesystem::path& path) {
   const auto table = parameter_table(checkpoint.config);
   ANEROID_ASSIGN(checkpoint.weights, read_rows(file, table, "", place));
   ANEROID_ASSIGN(checkpoint.first_moments,
-                 read_rows(file, table, kFirstMomentPrefix, place));
+                 read_moments(file, table, type, kFirstMomentPrefix, place));
   ANEROID_ASSIGN(checkpoint.second_moments,
-                 read_rows(file, table, kSecondMomentPrefix, place));
+                 read_moments(file, table, type, kSecondMomentPrefix, place));
   if (file.tensors().size() != 3 * table.size()) {
     return error(place, fmt::format("has {} tensors; the config needs {}",
                                     file.tensors().size(), 3 * table.size()));
   }
   ANEROID_ASSIGN(const std::string stored, required(file, kChecksumKey, place));
   const WeightViews weights = views(checkpoint.weights);
-  const WeightViews first = views(checkpoint.first_moments);
-  const WeightViews second = views(checkpoint.second_moments);
-  const std::string sum =
-      checksum_of(file.metadata(), {&weights, &first, &second});
+  const MomentViews first = views(checkpoint.first_moments);
+  const MomentViews second = views(checkpoint.second_moments);
+  const std::string sum = checksum_of(file.metadata(), weights, first, second);
   if (sum != stored) {
     return error(place, fmt::format("is damaged: its contents have the "
                                     "checksum {}, but {} was stored; use an "
                                     "earlier checkpoint",
                                     sum, printable(stored)));
   }
-  ANEROID_TRY(check_second_moments(table, second, place));
+  ANEROID_TRY(check_squares(table, second, place));
   return checkpoint;
 }
 

@@ -1,10 +1,11 @@
 // Training checkpoints: everything needed to continue a run, in one
 // safetensors file.
 //
-//   tensors   every parameter under its own name; both AdamW moments as
-//             "optimizer.m.<name>" and "optimizer.v.<name>"; all fp32
+//   tensors   every parameter under its own name, fp32; both AdamW moments as
+//             "optimizer.m.<name>" and "optimizer.v.<name>", fp32 or bf16
 //   metadata  format = aneroid.checkpoint, format_version, config (JSON),
-//             state (JSON), rope_layout, checksum
+//             state (JSON), rope_layout, checksum; with moments of bf16
+//             format_version is 2 and moments = bf16, else it is 1
 //
 // The checksum covers version, config, state and every tensor, so a damaged
 // file is refused rather than trained on.
@@ -16,18 +17,20 @@
 
 #include "aneroid/base/diagnostic.h"
 #include "aneroid/model/config.h"
+#include "aneroid/model/moments.h"
 #include "aneroid/model/parameters.h"
 #include "aneroid/model/tensor_io.h"
 
 namespace aneroid::model {
 
 inline constexpr int kCheckpointVersion = 1;
+inline constexpr int kBfloatCheckpointVersion = 2;
 
 struct Checkpoint {
   ModelConfig config;
   Weights weights;
-  Weights first_moments;   // rows of the parameter table, as weights
-  Weights second_moments;  // never negative
+  Moments first_moments;
+  Moments second_moments;  // never negative
   // The trainer's own: step, random state, data position, loss scale,
   // schedule, best loss, ... Kept as it is; must be an object. JSON has no
   // NaN or infinity: they come back as null.
@@ -38,8 +41,8 @@ struct Checkpoint {
 struct CheckpointView {
   const ModelConfig& config;
   WeightViews weights;  // in the order of the parameter table
-  WeightViews first_moments;
-  WeightViews second_moments;
+  MomentViews first_moments;
+  MomentViews second_moments;  // of the same type
   const nlohmann::json& state;
 };
 

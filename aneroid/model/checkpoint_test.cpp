@@ -1,5 +1,7 @@
 #include "aneroid/model/checkpoint.h"
 
+#include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <random>
@@ -21,16 +23,31 @@ void expect_same(const Weights& a, const Weights& b) {
   }
 }
 
-class CheckpointTest : public FolderTest {
+void expect_same(const Moments& a, const Moments& b) {
+  EXPECT_EQ(a.type(), b.type());
+  ASSERT_EQ(a.size(), b.size());
+  for (size_t i = 0; i < a.size(); ++i) {
+    EXPECT_TRUE(std::ranges::equal(a.bytes(i), b.bytes(i))) << i;
+  }
+}
+
+// Not rounded, so that it may be no number.
+void set(Moments& moments, size_t row, size_t index, float value) {
+  if (moments.type() == DataType::kFp32) {
+    moments.values<float>(row)[index] = value;
+  } else {
+    moments.values<Bfloat>(row)[index].bits =
+        static_cast<uint16_t>(std::bit_cast<uint32_t>(value) >> 16);
+  }
+}
+
+// The type of the moments.
+class CheckpointTest : public FolderTest,
+                       public testing::WithParamInterface<DataType> {
  protected:
   CheckpointTest() {
     checkpoint_.config = tiny_config();
-    checkpoint_.weights = initialise(checkpoint_.config, 1);
-    checkpoint_.first_moments = initialise(checkpoint_.config, 2);
-    checkpoint_.second_moments = initialise(checkpoint_.config, 3);
-    for (Tensor& tensor : checkpoint_.second_moments) {
-      for (float& value : tensor.data) value *= value;
-    }
+    fill();
     checkpoint_.state = {{"step", 1234},
                          {"random", {UINT64_MAX, 1, 2, 3}},
                          {"loss_scale", 1024.0},
@@ -38,6 +55,17 @@ class CheckpointTest : public FolderTest {
                          {"data", {{"shard", 0}, {"offset", 99}}},
                          {"note", "größer"}};
   }
+  void fill() {
+    checkpoint_.weights = initialise(checkpoint_.config, 1);
+    Weights arrays = initialise(checkpoint_.config, 2);
+    checkpoint_.first_moments = moments_of(arrays, GetParam());
+    arrays = initialise(checkpoint_.config, 3);
+    for (Tensor& tensor : arrays) {
+      for (float& value : tensor.data) value *= value;
+    }
+    checkpoint_.second_moments = moments_of(arrays, GetParam());
+  }
+  bool bfloat() const { return GetParam() == DataType::kBf16; }
   static CheckpointView view(const Checkpoint& checkpoint) {
     return {checkpoint.config, views(checkpoint.weights),
             views(checkpoint.first_moments), views(checkpoint.second_moments),
@@ -64,17 +92,12 @@ class CheckpointTest : public FolderTest {
   Checkpoint checkpoint_;
 };
 
-TEST_F(CheckpointTest, RoundTripIsExact) {
+TEST_P(CheckpointTest, RoundTripIsExact) {
   for (const bool tied : {true, false}) {
     checkpoint_.config.tie_word_embeddings = tied;
-    checkpoint_.weights = initialise(checkpoint_.config, 1);
-    checkpoint_.first_moments = initialise(checkpoint_.config, 2);
-    checkpoint_.second_moments = initialise(checkpoint_.config, 2);
-    for (Tensor& tensor : checkpoint_.second_moments) {
-      for (float& value : tensor.data) value = std::abs(value);
-    }
-    checkpoint_.first_moments[0].data[0] = -0.0F;
-    checkpoint_.first_moments[0].data[1] = 1e-45F;  // subnormal
+    fill();
+    set(checkpoint_.first_moments, 0, 0, -0.0F);
+    set(checkpoint_.first_moments, 0, 1, 1e-40F);  // subnormal
     ASSERT_TRUE(save());
     const auto again = load_checkpoint(path());
     ASSERT_TRUE(again) << to_string(again.error());
@@ -84,18 +107,20 @@ TEST_F(CheckpointTest, RoundTripIsExact) {
     expect_same(again->weights, checkpoint_.weights);
     expect_same(again->first_moments, checkpoint_.first_moments);
     expect_same(again->second_moments, checkpoint_.second_moments);
-    EXPECT_TRUE(std::signbit(again->first_moments[0].data[0]));
+    const auto values = to_floats(again->first_moments.view(0));
+    EXPECT_TRUE(std::signbit(values[0]));
+    EXPECT_GT(values[1], 0.0F);
   }
 }
 
-TEST_F(CheckpointTest, SameContentGivesTheSameBytes) {
+TEST_P(CheckpointTest, SameContentGivesTheSameBytes) {
   ASSERT_TRUE(save());
   const std::string first = read(path());
   ASSERT_TRUE(save());
   EXPECT_EQ(read(path()), first);
 }
 
-TEST_F(CheckpointTest, WeightsCanBeLoadedAlone) {
+TEST_P(CheckpointTest, WeightsCanBeLoadedAlone) {
   ASSERT_TRUE(save());
   for (const auto& from : {path(), folder_}) {
     const auto model = load_model(from);
@@ -105,7 +130,7 @@ TEST_F(CheckpointTest, WeightsCanBeLoadedAlone) {
   }
 }
 
-TEST_F(CheckpointTest, RefusesTruncationAtManyLengths) {
+TEST_P(CheckpointTest, RefusesTruncationAtManyLengths) {
   ASSERT_TRUE(save());
   const std::string whole = read(path());
   for (size_t size = 0; size < whole.size(); size += size < 6000 ? 97 : 613) {
@@ -117,7 +142,7 @@ TEST_F(CheckpointTest, RefusesTruncationAtManyLengths) {
 }
 
 // Not one flipped bit may pass unnoticed, in the header or in the data.
-TEST_F(CheckpointTest, RefusesFlippedBits) {
+TEST_P(CheckpointTest, RefusesFlippedBits) {
   ASSERT_TRUE(save());
   const std::string whole = read(path());
   std::minstd_rand random(1);
@@ -131,7 +156,7 @@ TEST_F(CheckpointTest, RefusesFlippedBits) {
   }
 }
 
-TEST_F(CheckpointTest, RefusesOtherFiles) {
+TEST_P(CheckpointTest, RefusesOtherFiles) {
   expect_error(load_checkpoint(at("absent")), "file", "absent");
   expect_error(load_checkpoint(folder_), "file", "folder");
   expect_error(load("BLZT this is another format"), "safetensors",
@@ -144,7 +169,7 @@ TEST_F(CheckpointTest, RefusesOtherFiles) {
   expect_error(load_checkpoint(at("e.safetensors")), "checkpoint", "absent");
 }
 
-TEST_F(CheckpointTest, RefusesEachMetadataEntryMissingOrWrong) {
+TEST_P(CheckpointTest, RefusesEachMetadataEntryMissingOrWrong) {
   const auto with = [&](const char* key, const char* value) {
     return load_changed([&](auto&, Metadata& metadata) {
       metadata.erase(key);
@@ -154,7 +179,17 @@ TEST_F(CheckpointTest, RefusesEachMetadataEntryMissingOrWrong) {
   EXPECT_TRUE(load_changed([](auto&, auto&) {}));
   expect_error(with("format_version", nullptr), "checkpoint",
                "no format_version");
-  expect_error(with("format_version", "2"), "checkpoint", "reads 1");
+  expect_error(with("format_version", "3"), "checkpoint", "reads 1 and 2");
+  // The other version promises moments of the other type.
+  expect_error(with("format_version", bfloat() ? "1" : "2"),
+               bfloat() ? "weights" : "checkpoint",
+               bfloat() ? "is BF16; the moments of this checkpoint are F32"
+                        : "no moments");
+  if (bfloat()) {
+    expect_error(with("moments", nullptr), "checkpoint", "no moments");
+    expect_error(with("moments", "fp32"), "checkpoint", "must be bf16");
+    expect_error(with("moments", "fp8"), "checkpoint", "is \"fp8\"");
+  }
   expect_error(with("rope_layout", nullptr), "checkpoint", "no rope_layout");
   expect_error(with("rope_layout", "half_split"), "checkpoint",
                "\"half_split\"");
@@ -169,7 +204,7 @@ TEST_F(CheckpointTest, RefusesEachMetadataEntryMissingOrWrong) {
   expect_error(with("extra", "1"), "checkpoint", "damaged");
 }
 
-TEST_F(CheckpointTest, RefusesEachTensorMissingByName) {
+TEST_P(CheckpointTest, RefusesEachTensorMissingByName) {
   const size_t count = 3 * checkpoint_.weights.size();
   for (size_t i = 0; i < count; ++i) {
     std::string name;
@@ -186,7 +221,7 @@ TEST_F(CheckpointTest, RefusesEachTensorMissingByName) {
                "checkpoint", "has 61 tensors; the config needs 60");
 }
 
-TEST_F(CheckpointTest, RefusesShapesAndTypesThatDoNotFit) {
+TEST_P(CheckpointTest, RefusesShapesAndTypesThatDoNotFit) {
   expect_error(load_changed([](auto& tensors, auto&) {
                  std::swap(tensors[22].shape[0], tensors[22].shape[1]);
                }),
@@ -198,6 +233,15 @@ TEST_F(CheckpointTest, RefusesShapesAndTypesThatDoNotFit) {
                  tensors[1].type = DataType::kUint32;
                }),
                "weights", "is U32");
+  for (const size_t moment : {20, 45}) {  // one of each
+    expect_error(load_changed([&](auto& tensors, auto&) {
+                   TensorView& tensor = tensors[moment];
+                   tensor.type = bfloat() ? DataType::kFp16 : DataType::kInt32;
+                 }),
+                 "weights",
+                 bfloat() ? "is F16; the moments of this checkpoint are BF16"
+                          : "is I32; the moments of this checkpoint are F32");
+  }
   expect_error(load_changed([&](auto&, Metadata& metadata) {
                  ModelConfig other = checkpoint_.config;
                  other.hidden_size = 16;
@@ -206,7 +250,7 @@ TEST_F(CheckpointTest, RefusesShapesAndTypesThatDoNotFit) {
                "weights", "is [10, 8]; the config needs [10, 16]");
 }
 
-TEST_F(CheckpointTest, RefusesBadValuesAndKeepsTheGoodFile) {
+TEST_P(CheckpointTest, RefusesBadValuesAndKeepsTheGoodFile) {
   ASSERT_TRUE(save());
   const std::string before = read(path());
   const Checkpoint good = checkpoint_;
@@ -215,20 +259,23 @@ TEST_F(CheckpointTest, RefusesBadValuesAndKeepsTheGoodFile) {
   checkpoint_.weights[4].data[0] = nan;
   expect_error(save(), "weights", "v_proj.weight: error [weights]: is nan");
   checkpoint_ = good;
-  checkpoint_.first_moments[4].data[1] = INFINITY;
-  expect_error(save(), "weights", "first moments: tensor");
+  set(checkpoint_.first_moments, 4, 1, INFINITY);
+  expect_error(save(), "weights", "tensor optimizer.m.model.layers.0");
   checkpoint_ = good;
-  checkpoint_.second_moments[4].data[2] = nan;
-  expect_error(save(), "weights", "second moments: tensor");
+  set(checkpoint_.second_moments, 4, 2, nan);
+  expect_error(save(), "weights", "tensor optimizer.v.model.layers.0");
   checkpoint_ = good;
-  checkpoint_.second_moments[4].data[2] = -1.0F;
+  set(checkpoint_.second_moments, 4, 2, -1.0F);
   expect_error(save(), "checkpoint", "is -1 at index 2; second moments");
   checkpoint_ = good;
-  checkpoint_.first_moments.pop_back();
-  expect_error(save(), "weights", "has 19 tensors; the config needs 20");
-  checkpoint_ = good;
-  checkpoint_.second_moments[3].data.pop_back();
+  Weights arrays = checkpoint_.weights;
+  arrays[3].data.pop_back();
+  arrays[3].shape = {95};
+  checkpoint_.second_moments = moments_of(arrays, GetParam());
   expect_error(save(), "weights", "has 95 values; the config needs 96");
+  arrays.pop_back();
+  checkpoint_.first_moments = moments_of(arrays, GetParam());
+  expect_error(save(), "weights", "has 19 tensors; the config needs 20");
   checkpoint_ = good;
   checkpoint_.state = nlohmann::json::array();
   expect_error(save(), "checkpoint", "of type array");
@@ -239,16 +286,19 @@ TEST_F(CheckpointTest, RefusesBadValuesAndKeepsTheGoodFile) {
 
   // The same values in a file that somebody else wrote.
   checkpoint_ = good;
-  std::vector<float> bad(80, nan);
+  const std::vector<float> bad(80, nan);
+  const std::vector<Bfloat> bad_bfloats(80, Bfloat{0x7FC0});
   expect_error(load_changed([&](auto& tensors, auto&) {
-                 tensors[20].bytes = std::as_bytes(std::span(bad));
+                 tensors[20].bytes = bfloat()
+                                         ? std::as_bytes(std::span(bad_bfloats))
+                                         : std::as_bytes(std::span(bad));
                }),
                "weights",
                "optimizer.m.model.embed_tokens.weight: error "
                "[weights]: is nan at index 0; 80 of 80");
 }
 
-TEST_F(CheckpointTest, UnwritablePlaces) {
+TEST_P(CheckpointTest, UnwritablePlaces) {
   const auto save_at = [&](const std::filesystem::path& where) {
     return save_checkpoint(where, view(checkpoint_));
   };
@@ -258,6 +308,34 @@ TEST_F(CheckpointTest, UnwritablePlaces) {
   std::filesystem::permissions(folder_, std::filesystem::perms::owner_read |
                                             std::filesystem::perms::owner_exec);
   expect_error(save(), "file", "ermission");
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, CheckpointTest,
+                         testing::Values(DataType::kFp32, DataType::kBf16),
+                         [](const auto& type) {
+                           return std::string(name(type.param));
+                         });
+
+TEST(Moments, AreHalfTheSizeInBfloatAndConvert) {
+  const auto table = parameter_table(tiny_config());
+  const Moments zeros(table, DataType::kBf16);
+  Weights arrays = initialise(tiny_config(), 4);
+  arrays[2].data[3] = 3.4e38F;  // must not become infinite
+  const Moments exact = moments_of(arrays);
+  const Moments rounded = converted(exact, table, DataType::kBf16);
+  const Moments back = converted(rounded, table, DataType::kFp32);
+  for (size_t row = 0; row < table.size(); ++row) {
+    EXPECT_EQ(exact.bytes(row).size(), 2 * rounded.bytes(row).size());
+    EXPECT_EQ(std::ranges::count(zeros.bytes(row), std::byte{0}),
+              std::ssize(zeros.bytes(row)));
+    const auto values = to_floats(back.view(row));
+    EXPECT_EQ(values, to_floats(rounded.view(row)));
+    for (size_t i = 0; i < values.size(); ++i) {
+      const float value = arrays[row].data[i];
+      EXPECT_LE(std::fabs(values[i] - value), std::fabs(value) * 0x1p-8F);
+    }
+  }
+  expect_same(converted(back, table, DataType::kBf16), rounded);
 }
 
 }  // namespace

@@ -18,6 +18,8 @@ inline constexpr const char* kStateKey = "state";    // JSON, of checkpoints
 inline constexpr const char* kRopeLayoutKey = "rope_layout";
 inline constexpr const char* kInterleavedLayout = "interleaved";
 
+inline constexpr const char* kMomentsKey = "moments";  // "bf16"; else fp32
+
 // Names of optimizer tensors: the prefix, then the parameter's name.
 inline constexpr std::string_view kFirstMomentPrefix = "optimizer.m.";
 inline constexpr std::string_view kSecondMomentPrefix = "optimizer.v.";

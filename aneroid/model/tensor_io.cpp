@@ -26,11 +26,25 @@ std::string tensor_place(std::string_view place, std::string_view prefix,
 bool is_non_finite(float value) {
   return (std::bit_cast<uint32_t>(value) & 0x7F800000U) == 0x7F800000U;
 }
+bool is_non_finite(Bfloat value) { return is_non_finite(to_float(value)); }
+float as_float(float value) { return value; }
+float as_float(Bfloat value) { return to_float(value); }
+
+template <typename T>
+Status check_each(std::span<const T> values, std::string_view place) {
+  const auto is_bad = [](T value) { return is_non_finite(value); };
+  const auto bad = std::count_if(values.begin(), values.end(), is_bad);
+  if (bad == 0) return {};
+  const auto first = std::find_if(values.begin(), values.end(), is_bad);
+  return error(std::string(place),
+               fmt::format("is {} at index {}; {} of {} values are NaN or "
+                           "infinite",
+                           as_float(*first), first - values.begin(), bad,
+                           values.size()));
+}
 
 float from_half(uint16_t bits) { return to_float(Half{bits}); }
-float from_bfloat(uint16_t bits) {
-  return std::bit_cast<float>(uint32_t{bits} << 16);
-}
+float from_bfloat(uint16_t bits) { return to_float(Bfloat{bits}); }
 
 std::vector<float> widen(std::span<const std::byte> bytes,
                          float (*convert)(uint16_t)) {
@@ -53,13 +67,10 @@ WeightViews views(const Weights& weights) {
 }
 
 Status check_finite(std::span<const float> values, std::string_view place) {
-  const auto bad = std::count_if(values.begin(), values.end(), is_non_finite);
-  if (bad == 0) return {};
-  const auto first = std::find_if(values.begin(), values.end(), is_non_finite);
-  return error(std::string(place),
-               fmt::format("is {} at index {}; {} of {} values are NaN or "
-                           "infinite",
-                           *first, first - values.begin(), bad, values.size()));
+  return check_each(values, place);
+}
+Status check_finite(std::span<const Bfloat> values, std::string_view place) {
+  return check_each(values, place);
 }
 
 Status check_views(const std::vector<ParameterSpec>& table,
@@ -117,6 +128,25 @@ Result<std::vector<float>> to_floats(const TensorView& tensor,
   }
 }
 
+Result<const TensorView*> find_row(const SafetensorsFile& file,
+                                   const ParameterSpec& row,
+                                   std::string_view prefix,
+                                   std::string_view place) {
+  const std::string here = tensor_place(place, prefix, row.name);
+  const TensorView* stored = file.find(fmt::format("{}{}", prefix, row.name));
+  if (stored == nullptr) {
+    return error(here, fmt::format("is missing; the config needs it, of "
+                                   "shape {}",
+                                   to_string(row.shape)));
+  }
+  if (stored->shape != row.shape) {
+    return error(here,
+                 fmt::format("is {}; the config needs {}",
+                             to_string(stored->shape), to_string(row.shape)));
+  }
+  return stored;
+}
+
 Result<Weights> read_rows(const SafetensorsFile& file,
                           const std::vector<ParameterSpec>& table,
                           std::string_view prefix, std::string_view place) {
@@ -124,17 +154,8 @@ Result<Weights> read_rows(const SafetensorsFile& file,
   weights.reserve(table.size());
   for (const ParameterSpec& row : table) {
     const std::string here = tensor_place(place, prefix, row.name);
-    const TensorView* stored = file.find(fmt::format("{}{}", prefix, row.name));
-    if (stored == nullptr) {
-      return error(here, fmt::format("is missing; the config needs it, of "
-                                     "shape {}",
-                                     to_string(row.shape)));
-    }
-    if (stored->shape != row.shape) {
-      return error(here,
-                   fmt::format("is {}; the config needs {}",
-                               to_string(stored->shape), to_string(row.shape)));
-    }
+    ANEROID_ASSIGN(const TensorView* stored,
+                   find_row(file, row, prefix, place));
     ANEROID_ASSIGN(std::vector<float> values, to_floats(*stored, here));
     ANEROID_TRY(check_finite(values, here));
     weights.push_back({row.name, row.shape, std::move(values)});

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "aneroid/base/bfloat.h"
 #include "aneroid/base/diagnostic.h"
 #include "aneroid/base/file.h"
 #include "aneroid/model/config.h"
@@ -23,6 +24,7 @@ WeightViews views(const Weights& weights);
 // Error ("weights") names the first NaN or infinity, its place and how many
 // there are.
 Status check_finite(std::span<const float> values, std::string_view place);
+Status check_finite(std::span<const Bfloat> values, std::string_view place);
 
 // As many arrays as the table has rows, each of its row's size, all values
 // finite. Error ("weights", at "<place>: tensor <name>").
@@ -37,8 +39,15 @@ Status check_weights(const ModelConfig& config, const Weights& weights,
 Result<std::vector<float>> to_floats(const TensorView& tensor,
                                      std::string_view place);
 
+// The tensor stored as `prefix` + the row's name. Error ("weights"): missing,
+// another shape (both are told).
+Result<const TensorView*> find_row(const SafetensorsFile& file,
+                                   const ParameterSpec& row,
+                                   std::string_view prefix,
+                                   std::string_view place);
+
 // Every row of the table, stored as `prefix` + its name, converted to fp32.
-// Error ("weights"): missing, another shape (both are told), NaN or infinity.
+// Errors as find_row; NaN or infinity.
 Result<Weights> read_rows(const SafetensorsFile& file,
                           const std::vector<ParameterSpec>& table,
                           std::string_view prefix, std::string_view place);

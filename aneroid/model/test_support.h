@@ -1,6 +1,7 @@
 // What this folder's tests share.
 #pragma once
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -14,6 +15,7 @@
 
 #include "aneroid/base/file.h"
 #include "aneroid/model/config.h"
+#include "aneroid/model/moments.h"
 
 namespace aneroid::model {
 
@@ -22,9 +24,10 @@ class FolderTest : public testing::Test {
  protected:
   void SetUp() override {
     const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = std::filesystem::path(testing::TempDir()) /
-              fmt::format("aneroid-{}-{}-{}", test->test_suite_name(),
-                          test->name(), ::getpid());
+    std::string name = fmt::format("aneroid-{}-{}-{}", test->test_suite_name(),
+                                   test->name(), ::getpid());
+    std::ranges::replace(name, '/', '-');  // of parameters
+    folder_ = std::filesystem::path(testing::TempDir()) / name;
     std::filesystem::create_directories(folder_);
   }
   void TearDown() override {
@@ -58,6 +61,21 @@ inline ModelConfig tiny_config() {
           .head_dim = 6,
           .vocab_size = 10,
           .max_position_embeddings = 16};
+}
+
+// Moments with the values of `arrays`, whose shapes are the table's.
+inline Moments moments_of(const Weights& arrays,
+                          DataType type = DataType::kFp32) {
+  std::vector<ParameterSpec> table;
+  for (const Tensor& array : arrays) {
+    table.emplace_back();
+    table.back().shape = array.shape;
+  }
+  Moments moments(table, DataType::kFp32);
+  for (size_t i = 0; i < arrays.size(); ++i) {
+    std::ranges::copy(arrays[i].data, moments.values<float>(i));
+  }
+  return converted(std::move(moments), table, type);
 }
 
 // A safetensors file from its parts.

@@ -37,8 +37,7 @@ class UsedIdsFile : public FolderTest {};
 TEST_F(UsedIdsFile, ComeWithTheWeightsOfACheckpoint) {
   const ModelConfig config = tiny_config();
   const Weights weights = initialise(config, 1);
-  Weights moments = weights;
-  for (Tensor& tensor : moments) tensor.data.assign(tensor.data.size(), 0);
+  const Moments moments(parameter_table(config), DataType::kFp32);
   const auto save = [&](const nlohmann::json& state) {
     ASSERT_TRUE(save_checkpoint(
         at("c.safetensors"),

@@ -364,12 +364,19 @@ Result<RunTotals> resume(model::Checkpoint checkpoint, Trainer& trainer,
                  run_totals_from_json(checkpoint.state));
   ANEROID_TRY(loader.restore(checkpoint.state["data"]));
   if (vocabulary != nullptr) {
+    const auto table = model::parameter_table(checkpoint.config);
+    for (model::Moments* moments :
+         {&checkpoint.first_moments, &checkpoint.second_moments}) {
+      *moments = model::converted(std::move(*moments), table,
+                                  trainer.options().moments);
+    }
     vocabulary->restore(checkpoint.weights, checkpoint.first_moments,
                         checkpoint.second_moments);
-    for (model::Weights* arrays :
-         {&checkpoint.weights, &checkpoint.first_moments,
-          &checkpoint.second_moments}) {
-      *arrays = vocabulary->map().compact(std::move(*arrays));
+    const VocabularyMap& map = vocabulary->map();
+    checkpoint.weights = map.compact(std::move(checkpoint.weights));
+    for (model::Moments* moments :
+         {&checkpoint.first_moments, &checkpoint.second_moments}) {
+      *moments = map.compact(*moments, checkpoint.config);
     }
   }
   trainer.restore(std::move(checkpoint.weights),

@@ -96,7 +96,8 @@ Result<RunSummary> run(Trainer& trainer, data::DataLoader& loader,
 
 // Puts trainer and loader where the checkpoint left them. Error ("checkpoint")
 // when its config is not the trainer's: names the first field that differs.
-// With a `vocabulary` the trainer has its used ids alone.
+// With a `vocabulary` the trainer has its used ids alone. Moments of the other
+// type are converted.
 Result<RunTotals> resume(model::Checkpoint checkpoint, Trainer& trainer,
                          data::DataLoader& loader,
                          WholeVocabulary* vocabulary = nullptr);

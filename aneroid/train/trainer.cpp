@@ -11,18 +11,10 @@
 #include <fmt/format.h>
 
 #include "aneroid/cpu/optimizer.h"
+#include "aneroid/train/update.h"
 
 namespace aneroid::train {
 namespace {
-
-model::Weights zeros_like(const model::Weights& weights) {
-  model::Weights zeros;
-  for (const model::Tensor& tensor : weights) {
-    zeros.push_back({tensor.name, tensor.shape,
-                     std::vector<float>(tensor.data.size(), 0.0F)});
-  }
-  return zeros;
-}
 
 tl::unexpected<Diagnostic> diverged(int64_t step, std::string what) {
   return fail(ErrorKind::kAnswerNo, "train.diverged",
@@ -66,8 +58,8 @@ Trainer::Trainer(std::unique_ptr<pipeline::Pipeline> pipeline,
       options_(options),
       table_(model::parameter_table(config)),
       weights_(std::move(weights)),
-      first_moments_(zeros_like(weights_)),
-      second_moments_(zeros_like(weights_)),
+      first_moments_(table_, options.moments),
+      second_moments_(table_, options.moments),
       pipeline_(std::move(pipeline)),
       gradient_sums_(device.info().storage == DataType::kFp32
                          ? cpu::Accumulate::kDouble
@@ -250,6 +242,7 @@ cpu::AdamW Trainer::last_update(double learning_rate) const {
       static_cast<float>(1.0 - std::pow(options_.beta1, t));
   adamw.bias_correction2 =
       static_cast<float>(1.0 - std::pow(options_.beta2, t));
+  adamw.update = static_cast<uint64_t>(updates_);
   return adamw;
 }
 
@@ -270,9 +263,8 @@ double Trainer::update_piece(const cpu::AdamW& optimizer,
     const auto at =
         static_cast<size_t>((piece.first_row + r) * width + piece.first_column);
     const float* const gradient = piece.values + r * piece.row_stride;
-    cpu::adamw_update(
-        weights_[p].data.data() + at, first_moments_[p].data.data() + at,
-        second_moments_[p].data.data() + at, gradient, size, adamw);
+    update_run(weights_[p].data.data() + at, first_moments_, second_moments_, p,
+               {p, at}, gradient, size, adamw);
     if (!clips()) squares += cpu::sum_of_squares(gradient, size);
   }
   // Written to the surfaces while it is in the cache.
@@ -332,12 +324,14 @@ TrainerState Trainer::state() const {
   return {step_, updates_, loss_scale_.scale(), loss_scale_.good_steps()};
 }
 
-void Trainer::restore(model::Weights weights, model::Weights first_moments,
-                      model::Weights second_moments,
+void Trainer::restore(model::Weights weights, model::Moments first_moments,
+                      model::Moments second_moments,
                       const TrainerState& state) {
   weights_ = std::move(weights);
-  first_moments_ = std::move(first_moments);
-  second_moments_ = std::move(second_moments);
+  first_moments_ =
+      model::converted(std::move(first_moments), table_, options_.moments);
+  second_moments_ =
+      model::converted(std::move(second_moments), table_, options_.moments);
   step_ = state.step;
   updates_ = state.updates;
   loss_scale_.restore(state.loss_scale, state.good_steps);

@@ -19,10 +19,12 @@
 #include <nlohmann/json.hpp>
 
 #include "aneroid/base/diagnostic.h"
+#include "aneroid/base/dtype.h"
 #include "aneroid/cpu/optimizer.h"
 #include "aneroid/cpu/thread_pool.h"
 #include "aneroid/data/loader.h"
 #include "aneroid/device/device.h"
+#include "aneroid/model/moments.h"
 #include "aneroid/model/parameters.h"
 #include "aneroid/pipeline/create.h"
 #include "aneroid/pipeline/pipeline.h"
@@ -48,6 +50,9 @@ struct TrainerOptions {
   double epsilon = 1e-8;
   double weight_decay = 0.1;  // on the rows of the table that say so
   double clip_norm = 1.0;     // global; 0 for none
+  // What AdamW's moments are stored in: kFp32 or kBf16, which takes half the
+  // memory and rounds at random (cpu/optimizer.h).
+  DataType moments = DataType::kFp32;
   double loss_scale = 8192.0;
   int loss_scale_growth = 200;  // good steps before doubling; 0: never
 };
@@ -107,8 +112,8 @@ class Trainer {
   const model::ModelConfig& config() const { return config_; }
   const TrainerOptions& options() const { return options_; }
   const model::Weights& weights() const { return weights_; }
-  const model::Weights& first_moments() const { return first_moments_; }
-  const model::Weights& second_moments() const { return second_moments_; }
+  const model::Moments& first_moments() const { return first_moments_; }
+  const model::Moments& second_moments() const { return second_moments_; }
   const Gradients& gradients() const { return *gradients_; }
   const pipeline::Pipeline& pipeline() const { return *pipeline_; }
   double loss_scale() const { return loss_scale_.scale(); }
@@ -118,9 +123,9 @@ class Trainer {
   cpu::AdamW last_update(double learning_rate) const;
 
   TrainerState state() const;
-  // Continues from a checkpoint; moments in table order.
-  void restore(model::Weights weights, model::Weights first_moments,
-               model::Weights second_moments, const TrainerState& state);
+  // Continues from a checkpoint. Moments of the other type are converted.
+  void restore(model::Weights weights, model::Moments first_moments,
+               model::Moments second_moments, const TrainerState& state);
 
  private:
   Trainer(std::unique_ptr<pipeline::Pipeline> pipeline,
@@ -157,8 +162,8 @@ class Trainer {
   TrainerOptions options_;
   std::vector<model::ParameterSpec> table_;
   model::Weights weights_;
-  model::Weights first_moments_;
-  model::Weights second_moments_;
+  model::Moments first_moments_;
+  model::Moments second_moments_;
   std::unique_ptr<pipeline::Pipeline> pipeline_;
   cpu::Accumulate gradient_sums_;
   std::unique_ptr<Gradients> gradients_;  // made when first needed

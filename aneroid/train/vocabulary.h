@@ -16,10 +16,12 @@
 #include <vector>
 
 #include "aneroid/base/diagnostic.h"
+#include "aneroid/base/dtype.h"
 #include "aneroid/cpu/optimizer.h"
 #include "aneroid/cpu/thread_pool.h"
 #include "aneroid/data/shard.h"
 #include "aneroid/model/config.h"
+#include "aneroid/model/moments.h"
 #include "aneroid/model/parameters.h"
 #include "aneroid/model/tensor_io.h"
 
@@ -46,6 +48,8 @@ class VocabularyMap {
   // parameter table: tables lose their unused rows.
   model::ModelConfig compact(model::ModelConfig whole_model) const;
   model::Weights compact(model::Weights whole_arrays) const;
+  model::Moments compact(const model::Moments& whole_moments,
+                         const model::ModelConfig& whole_model) const;
 
  private:
   std::vector<int32_t> to_compact_;
@@ -55,18 +59,20 @@ class VocabularyMap {
 // Thread-compatible.
 class WholeVocabulary {
  public:
-  // Copies the tables of `weights`; their moments are zero. The pool must go
-  // last.
+  // Copies the tables of `weights`; their moments are zero, of the compact
+  // trainer's type. The pool must go last.
   WholeVocabulary(cpu::ThreadPool& pool, const model::ModelConfig& config,
-                  VocabularyMap map, const model::Weights& weights);
+                  VocabularyMap map, const model::Weights& weights,
+                  DataType moments = DataType::kFp32);
 
   const model::ModelConfig& config() const { return config_; }
   const VocabularyMap& map() const { return map_; }
 
-  // Goes on from a checkpoint: all arrays are the whole model's.
+  // Goes on from a checkpoint: all arrays are the whole model's, moments of the
+  // type chosen.
   void restore(const model::Weights& weights,
-               const model::Weights& first_moments,
-               const model::Weights& second_moments);
+               const model::Moments& first_moments,
+               const model::Moments& second_moments);
 
   // After every update of the compact model: the same step for unused rows,
   // with a gradient of zero. Weight decay is taken from `adamw`.
@@ -74,19 +80,19 @@ class WholeVocabulary {
 
   struct Views {
     model::WeightViews weights;
-    model::WeightViews first_moments;
-    model::WeightViews second_moments;
+    model::MomentViews first_moments;
+    model::MomentViews second_moments;
   };
   // The whole model's arrays: borrowed from the compact model's, except for the
   // tables. Valid until either changes.
   Views whole(const model::Weights& weights,
-              const model::Weights& first_moments,
-              const model::Weights& second_moments);
+              const model::Moments& first_moments,
+              const model::Moments& second_moments);
 
  private:
   struct Table {
     size_t parameter;  // row of the parameter table
-    std::vector<float> weights, first_moments, second_moments;
+    std::vector<float> weights;
   };
   void catch_up();
   size_t width() const { return static_cast<size_t>(config_.hidden_size); }
@@ -95,6 +101,8 @@ class WholeVocabulary {
   model::ModelConfig config_;
   VocabularyMap map_;
   std::vector<Table> tables_;
+  model::Moments first_moments_;  // a row per table
+  model::Moments second_moments_;
   std::vector<int32_t> unused_;      // ids
   std::vector<cpu::AdamW> pending_;  // updates that unused rows still lack
 };

@@ -1,10 +1,13 @@
 #include "aneroid/train/vocabulary.h"
 
+#include <algorithm>
 #include <cmath>
+#include <tuple>
 
 #include <gtest/gtest.h>
 
 #include "aneroid/base/random.h"
+#include "aneroid/train/update.h"
 
 namespace aneroid::train {
 namespace {
@@ -43,6 +46,27 @@ model::Weights random_arrays(const model::ModelConfig& config, uint64_t seed) {
   return arrays;
 }
 
+// The same as moments of the type.
+model::Moments random_moments(const model::ModelConfig& config, uint64_t seed,
+                              DataType type) {
+  const auto table = model::parameter_table(config);
+  const model::Weights arrays = random_arrays(config, seed);
+  model::Moments moments(table, DataType::kFp32);
+  for (size_t p = 0; p < arrays.size(); ++p) {
+    std::ranges::copy(arrays[p].data, moments.values<float>(p));
+  }
+  return model::converted(std::move(moments), table, type);
+}
+
+std::vector<float> flat(const model::MomentViews& views) {
+  std::vector<float> values;
+  for (const auto& view : views) {
+    const auto row = model::to_floats(view);
+    values.insert(values.end(), row.begin(), row.end());
+  }
+  return values;
+}
+
 std::vector<float> flat(const model::WeightViews& views) {
   std::vector<float> values;
   for (const auto view : views) {
@@ -71,10 +95,14 @@ TEST(VocabularyMap, LooksAtEveryTokenOfAShard) {
             (std::vector<int32_t>{0, 5, 11}));
 }
 
-class WholeVocabularyTest : public testing::TestWithParam<bool> {
+// Tied embeddings, and the type of the moments.
+class WholeVocabularyTest
+    : public testing::TestWithParam<std::tuple<bool, DataType>> {
  protected:
+  static bool tied() { return std::get<0>(GetParam()); }
+  static DataType type() { return std::get<1>(GetParam()); }
   cpu::ThreadPool pool_{2};
-  model::ModelConfig config_ = config_of(GetParam());
+  model::ModelConfig config_ = config_of(tied());
 };
 
 TEST_P(WholeVocabularyTest, CompactArraysAreThoseOfTheSmallerModel) {
@@ -95,18 +123,18 @@ TEST_P(WholeVocabularyTest, CompactArraysAreThoseOfTheSmallerModel) {
       EXPECT_EQ(compact[p].data[2 * 6 + i], weights[p].data[5 * 6 + i]);
     }
   }
-  EXPECT_EQ(tables, GetParam() ? 1 : 2);
+  EXPECT_EQ(tables, tied() ? 1 : 2);
 }
 
 TEST_P(WholeVocabularyTest, WholeArraysAreWhatWasTakenApart) {
   const auto weights = random_arrays(config_, 1);
-  const auto first = random_arrays(config_, 2);
-  const auto second = random_arrays(config_, 3);
-  WholeVocabulary vocabulary(pool_, config_, some_ids(), weights);
+  const auto first = random_moments(config_, 2, type());
+  const auto second = random_moments(config_, 3, type());
+  WholeVocabulary vocabulary(pool_, config_, some_ids(), weights, type());
   vocabulary.restore(weights, first, second);
   const auto compact = vocabulary.map().compact(weights);
-  const auto compact_first = vocabulary.map().compact(first);
-  const auto compact_second = vocabulary.map().compact(second);
+  const auto compact_first = vocabulary.map().compact(first, config_);
+  const auto compact_second = vocabulary.map().compact(second, config_);
   const auto views = vocabulary.whole(compact, compact_first, compact_second);
   EXPECT_EQ(flat(views.weights), flat(model::views(weights)));
   EXPECT_EQ(flat(views.first_moments), flat(model::views(first)));
@@ -115,13 +143,13 @@ TEST_P(WholeVocabularyTest, WholeArraysAreWhatWasTakenApart) {
 
 TEST_P(WholeVocabularyTest, UnusedRowsGetEveryUpdateWithoutAGradient) {
   auto weights = random_arrays(config_, 1);
-  auto first = random_arrays(config_, 2);
-  auto second = random_arrays(config_, 3);
-  WholeVocabulary vocabulary(pool_, config_, some_ids(), weights);
+  auto first = random_moments(config_, 2, type());
+  auto second = random_moments(config_, 3, type());
+  WholeVocabulary vocabulary(pool_, config_, some_ids(), weights, type());
   vocabulary.restore(weights, first, second);
   const auto compact_weights = vocabulary.map().compact(weights);
-  const auto compact_first = vocabulary.map().compact(first);
-  const auto compact_second = vocabulary.map().compact(second);
+  const auto compact_first = vocabulary.map().compact(first, config_);
+  const auto compact_second = vocabulary.map().compact(second, config_);
   // More than are made up for at once.
   const size_t count = config_.vocab_size * config_.hidden_size;
   const std::vector<float> zeros(count, 0.0F);
@@ -130,13 +158,19 @@ TEST_P(WholeVocabularyTest, UnusedRowsGetEveryUpdateWithoutAGradient) {
     const cpu::AdamW adamw{.lr = 0.01F / t,
                            .weight_decay = 0.1F,
                            .bias_correction1 = 1.0F - std::pow(0.9F, t),
-                           .bias_correction2 = 1.0F - std::pow(0.95F, t)};
+                           .bias_correction2 = 1.0F - std::pow(0.95F, t),
+                           .update = static_cast<uint64_t>(i)};
     vocabulary.update(adamw);
-    cpu::adamw_update(weights[0].data.data(), first[0].data.data(),
-                      second[0].data.data(), zeros.data(), count, adamw);
+    update_run(weights[0].data.data(), first, second, 0, {}, zeros.data(),
+               count, adamw);
   }
   const auto views =
       vocabulary.whole(compact_weights, compact_first, compact_second);
+  const auto found_first = model::to_floats(views.first_moments[0]);
+  const auto found_second = model::to_floats(views.second_moments[0]);
+  const auto want_first = model::to_floats(first.view(0));
+  const auto want_second = model::to_floats(second.view(0));
+  const auto kept_second = model::to_floats(compact_second.view(0));
   for (size_t id = 0; id < kWhole; ++id) {
     const int32_t compact = some_ids().to_compact()[id];
     for (size_t i = 0; i < 6; ++i) {
@@ -144,11 +178,11 @@ TEST_P(WholeVocabularyTest, UnusedRowsGetEveryUpdateWithoutAGradient) {
       if (compact >= 0) {  // the trainer's, untouched here
         const size_t there = static_cast<size_t>(compact) * 6 + i;
         EXPECT_EQ(views.weights[0][at], compact_weights[0].data[there]);
-        EXPECT_EQ(views.second_moments[0][at], compact_second[0].data[there]);
+        EXPECT_EQ(found_second[at], kept_second[there]);
       } else {
         EXPECT_EQ(views.weights[0][at], weights[0].data[at]);
-        EXPECT_EQ(views.first_moments[0][at], first[0].data[at]);
-        EXPECT_EQ(views.second_moments[0][at], second[0].data[at]);
+        EXPECT_EQ(found_first[at], want_first[at]);
+        EXPECT_EQ(found_second[at], want_second[at]);
       }
     }
   }
@@ -156,16 +190,20 @@ TEST_P(WholeVocabularyTest, UnusedRowsGetEveryUpdateWithoutAGradient) {
 
 TEST_P(WholeVocabularyTest, WithoutMomentsUnusedRowsOnlyDecay) {
   const auto weights = random_arrays(config_, 1);
-  WholeVocabulary vocabulary(pool_, config_, some_ids(), weights);
+  WholeVocabulary vocabulary(pool_, config_, some_ids(), weights, type());
   vocabulary.update({.lr = 0.5F, .weight_decay = 0.1F});
-  const auto zeros =
-      model::initialise(vocabulary.map().compact(vocabulary.config()), 1);
-  const auto views = vocabulary.whole(zeros, zeros, zeros);
+  const auto compact = vocabulary.map().compact(vocabulary.config());
+  const model::Moments zeros(model::parameter_table(compact), type());
+  const auto views =
+      vocabulary.whole(model::initialise(compact, 1), zeros, zeros);
   EXPECT_FLOAT_EQ(views.weights[0][0], 0.95F * weights[0].data[0]);
-  EXPECT_EQ(views.first_moments[0][0], 0.0F);
+  EXPECT_EQ(model::to_floats(views.first_moments[0])[0], 0.0F);
 }
 
-INSTANTIATE_TEST_SUITE_P(TiedAndNot, WholeVocabularyTest, testing::Bool());
+INSTANTIATE_TEST_SUITE_P(TiedAndNot, WholeVocabularyTest,
+                         testing::Combine(testing::Bool(),
+                                          testing::Values(DataType::kFp32,
+                                                          DataType::kBf16)));
 
 }  // namespace
 }  // namespace aneroid::train

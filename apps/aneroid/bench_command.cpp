@@ -47,6 +47,7 @@ struct BenchOptions {
   std::string pipeline = "dynamic";
   double clip = 1.0;
   bool fuse = false;
+  std::string moments = "fp32";
   DeviceFlags device;
 };
 
@@ -103,6 +104,7 @@ Result<int> run_step(const BenchOptions& options) {
   trainer_options.sequence = options.sequence;
   trainer_options.clip_norm = options.clip;
   trainer_options.fuse_optimizer = options.fuse;
+  ANEROID_ASSIGN(trainer_options.moments, moments_from_name(options.moments));
   ANEROID_ASSIGN(auto trainer,
                  train::Trainer::create(*opened.device, *opened.pool, config,
                                         model::initialise(config, options.seed),
@@ -187,6 +189,7 @@ Result<int> run_step(const BenchOptions& options) {
     json["first_loss"] = loss;
     // With a fused optimizer the weight gradients are part of the update.
     json["fused_optimizer"] = fused;
+    json["moments"] = options.moments;
     json["start_ms"] = start_ms;
     json["microstep_ms"] = median(micro_steps);
     json["microstep_min_ms"] = least(micro_steps);
@@ -388,6 +391,7 @@ void add_suite(CLI::App& command, Action& chosen, const char* name,
     suite->add_flag("--fuse-optimizer", options->fuse,
                     "hand gradients to the optimizer piece by piece instead of "
                     "storing them: less memory, more time");
+    add_moments_option(*suite, options->moments);
     suite
         ->add_option("--trace", options->trace,
                      "a timeline of the last step, every operation per thread, "

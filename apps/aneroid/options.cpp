@@ -1,5 +1,9 @@
 #include "apps/aneroid/options.h"
 
+#include <fmt/format.h>
+
+#include "apps/aneroid/common.h"
+
 namespace aneroid::cli {
 namespace {
 
@@ -47,6 +51,16 @@ CLI::Option* add_sequence_option(CLI::App& command, int64_t& length) {
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 20));
 }
 
+CLI::Option* add_moments_option(CLI::App& command, std::string& type) {
+  return command
+      .add_option("--moments", type,
+                  "how AdamW's two moments are stored: fp32, or bf16 in half "
+                  "the memory, rounded at random")
+      ->type_name("TYPE")
+      ->check(CLI::IsMember({"fp32", "bf16"}))
+      ->capture_default_str();
+}
+
 CLI::Option* add_seed_option(CLI::App& command, uint64_t& seed) {
   return command.add_option("--seed", seed, "start of the random sequences")
       ->type_name("N")
@@ -68,6 +82,12 @@ CLI::Option* add_chip_option(CLI::App& command, std::string& chip) {
 CLI::Option* add_strict_option(CLI::App& command, bool& strict) {
   return command.add_flag("--strict", strict,
                           "apply rules that sources disagree about as well");
+}
+
+Result<DataType> moments_from_name(const std::string& type) {
+  const auto found = data_type_from_name(type);
+  if (found == DataType::kFp32 || found == DataType::kBf16) return *found;
+  return usage_error(fmt::format("--moments is '{}'; use fp32 or bf16", type));
 }
 
 }  // namespace aneroid::cli

@@ -19,6 +19,7 @@
 #include "apps/aneroid/commands.h"
 #include "apps/aneroid/interrupt.h"
 #include "apps/aneroid/model_source.h"
+#include "apps/aneroid/options.h"
 #include "apps/aneroid/published.h"
 #include "apps/aneroid/restart.h"
 #include "apps/aneroid/text.h"
@@ -128,11 +129,13 @@ Result<Start> resumed_start(TrainOptions& options, const CLI::App& command) {
   }
   const int64_t steps = options.steps;
   const std::string compact_vocabulary = options.compact_vocabulary;
+  const std::string moments = options.moments;
   ANEROID_TRY(restore(options, json["flags"], path.string()));
   if (command.count("--steps") > 0) options.steps = steps;
   if (command.count("--compact-vocabulary") > 0) {
     options.compact_vocabulary = compact_vocabulary;
   }
+  if (command.count("--moments") > 0) options.moments = moments;
   if (const Status sound = check(options); !sound) {
     return input_error("run.config", path.string(), sound.error().message);
   }
@@ -230,6 +233,7 @@ Result<train::TrainerOptions> trainer_options(const TrainOptions& options,
   result.epsilon = options.epsilon;
   result.weight_decay = options.weight_decay;
   result.clip_norm = options.clip;
+  ANEROID_ASSIGN(result.moments, moments_from_name(options.moments));
   result.fuse_optimizer = options.fuse_optimizer;
   result.loss_scale = options.loss_scale;
   result.loss_scale_growth = options.loss_scale_growth;
@@ -301,7 +305,8 @@ Result<Ending> train_in_folder(TrainOptions& options, Start start,
   std::optional<train::WholeVocabulary> vocabulary;
   model::ModelConfig config = start.config;
   if (used) {
-    vocabulary.emplace(*opened.pool, start.config, *used, start.weights);
+    vocabulary.emplace(*opened.pool, start.config, *used, start.weights,
+                       training.moments);
     config = used->compact(start.config);
     start.weights = used->compact(std::move(start.weights));
     run_options.vocabulary = &*vocabulary;
@@ -310,7 +315,9 @@ Result<Ending> train_in_folder(TrainOptions& options, Start start,
                  train::Trainer::create(*opened.device, *opened.pool, config,
                                         std::move(start.weights), training));
   train::RunTotals totals;
+  DataType stored_moments = training.moments;
   if (start.checkpoint) {
+    stored_moments = start.checkpoint->first_moments.type();
     ANEROID_ASSIGN(totals, train::resume(std::move(*start.checkpoint), *trainer,
                                          loader, run_options.vocabulary));
   }
@@ -346,6 +353,10 @@ Result<Ending> train_in_folder(TrainOptions& options, Start start,
             grouped(used->compact()), grouped(used->whole()));
     }
     if (done > 0 && !options.json) print("resumed     after step {}\n", done);
+    if (stored_moments != training.moments && !options.json) {
+      print("moments     {} in the checkpoint, {} from here on\n",
+            name(stored_moments), name(training.moments));
+    }
   }
   catch_interrupts();
   TrainDisplay display(options, done,

@@ -45,6 +45,7 @@ void for_each_kept(Options& options, Visit visit) {
   visit("residual_alpha", options.residual_alpha, Since::kLater);
   visit("init", options.init, Since::kLater);
   visit("fuse_optimizer", options.fuse_optimizer, Since::kLater);
+  visit("moments", options.moments, Since::kLater);
   visit("compact_vocabulary", options.compact_vocabulary, Since::kLater);
   visit("chip", options.device.options.chip);
   visit("numerics", options.device.options.numerics);
@@ -130,6 +131,7 @@ Status check(const TrainOptions& options) {
         "--fuse-optimizer needs --accum 1 and --pipeline dynamic: sums over "
         "micro-steps have to be stored");
   }
+  ANEROID_TRY(moments_from_name(options.moments));
   if (options.init != "normal" && options.init != "published") {
     return usage_error(
         fmt::format("--init is '{}'; use normal or published", options.init));
@@ -188,7 +190,8 @@ void add_train_options(CLI::App& command, TrainOptions& o) {
       ->capture_default_str();
   command.add_flag("--resume", o.resume,
                    "continue the run in --out, with the flags it began with; "
-                   "only --steps and --compact-vocabulary may change");
+                   "only --steps, --compact-vocabulary and --moments may "
+                   "change");
   command.add_flag("--overwrite", o.overwrite,
                    "replace the run in --out, if there is one");
   add_model_option(command, o.model)
@@ -222,6 +225,7 @@ void add_train_options(CLI::App& command, TrainOptions& o) {
       "--fuse-optimizer", o.fuse_optimizer,
       "with --accum 1: never store the gradients, but hand them to "
       "the optimizer piece by piece; less memory, more time");
+  add_moments_option(command, o.moments);
   number("--loss-scale", o.loss_scale, "first loss scale", "F");
   number("--loss-scale-growth", o.loss_scale_growth,
          "good updates before the scale doubles; 0 to keep it", "N");

@@ -41,6 +41,7 @@ struct TrainOptions {
   double weight_decay = 0.1;
   double clip = 1.0;
   bool fuse_optimizer = false;
+  std::string moments = "fp32";  // or "bf16"
   double loss_scale = 8192;
   int loss_scale_growth = 200;
   double validation = 0.05;

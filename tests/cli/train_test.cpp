@@ -39,11 +39,15 @@ class Models : public CommandTest {
 
   // A short training of the tiny model in folder_/run.
   Words train(const Words& more = {}) const {
-    Words words = {"train",     "--config", config_, "--accum",   "1", "--out",
-                   path("run"), "--seq",    "16",    "--threads", "1"};
-    if (std::find(more.begin(), more.end(), "--steps") == more.end()) {
-      words = words + Words{"--steps", "4"};
-    }
+    Words words = {"train", "--config", config_,     "--accum", "1",
+                   "--seq", "16",       "--threads", "1"};
+    const auto add = [&](const std::string& flag, const std::string& value) {
+      if (std::ranges::find(more, flag) == more.end()) {
+        words = words + Words{flag, value};
+      }
+    };
+    add("--out", path("run"));
+    add("--steps", "4");
     return words + more;
   }
   // The folder of a finished run, and its weights in a llama2.c file.
@@ -364,6 +368,48 @@ TEST_F(Train, ResumesWithSoundFlagsOnly) {
   expect_no_resuming("\"loss_scale_growth\": 200",
                      "\"loss_scale_growth\": 5000000000", 3,
                      "loss_scale_growth");
+}
+
+// In bf16: a smaller checkpoint that other commands read as well, resumed bit
+// for bit, and with the other type when asked.
+TEST_F(Train, StoresMomentsAsAsked) {
+  const Words resume = {"train", "--resume", "--threads", "2", "--out"};
+  // All of it within the warm-up, which does not depend on --steps.
+  for (const char* compact : {"on", "off"}) {
+    const Words words = {"--moments", "bf16", "--overwrite",
+                         "--compact-vocabulary", compact};
+    expect_good(train(words + Words{"--steps", "9"}));
+    expect_good(train(words + Words{"--out", path("parts")}));
+    const std::string said =
+        expect_good(resume + Words{path("parts"), "--steps", "9"});
+    EXPECT_EQ(said.find("from here on"), std::string::npos) << said;
+    EXPECT_TRUE(read(path("run/checkpoint.safetensors")) ==
+                read(path("parts/checkpoint.safetensors")));
+  }
+  const std::string whole = read(path("run/checkpoint.safetensors"));
+  EXPECT_NE(whole.find(R"("dtype":"BF16")"), std::string::npos);
+  EXPECT_NE(whole.find(R"("moments":"bf16")"), std::string::npos);
+
+  const std::string widened = expect_good(
+      resume + Words{path("run"), "--steps", "10", "--moments", "fp32"});
+  EXPECT_NE(widened.find("bf16 in the checkpoint, fp32 from here on"),
+            std::string::npos)
+      << widened;
+  const std::string kept = read(path("run/checkpoint.safetensors"));
+  EXPECT_GT(kept.size(), whole.size() * 5 / 4);
+  EXPECT_EQ(kept.find("BF16"), std::string::npos);
+  EXPECT_EQ(expect_good(resume + Words{path("run"), "--steps", "11"})
+                .find("from here on"),
+            std::string::npos);
+
+  for (const char* to : {"checkpoint", "blzt", "safetensors", "llama2c"}) {
+    expect_good({"convert", path("parts"), path("to"), "--to", to});
+  }
+  expect_refusal(train({"--overwrite", "--moments", "fp16"}), 2, "--moments");
+  expect_no_resuming(R"("moments": "fp32")", R"("moments": "fp16")", 3,
+                     "--moments is 'fp16'; use fp32 or bf16");
+  expect_no_resuming(R"("moments": "fp32")", R"("moments": 16)", 3,
+                     "flag 'moments'");
 }
 
 TEST_F(Train, ResumesOnlyFromWholeFiles) {

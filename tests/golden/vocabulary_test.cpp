@@ -2,6 +2,7 @@
 // other logits are masked, written out here over the same programs.
 #include "aneroid/train/vocabulary.h"
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 
@@ -170,12 +171,17 @@ class VocabularyTest : public testing::TestWithParam<bool> {
   }
 
   std::unique_ptr<train::Trainer> trainer(const model::ModelConfig& config,
-                                          model::Weights weights) {
+                                          model::Weights weights,
+                                          DataType moments = DataType::kFp32) {
+    train::TrainerOptions chosen = options();
+    chosen.moments = moments;
     auto made = train::Trainer::create(*device_, pool_, config,
-                                       std::move(weights), options());
+                                       std::move(weights), chosen);
     EXPECT_TRUE(made) << to_string(made.error());
     return std::move(*made);
   }
+
+  void go_both_ways(DataType moments);
 
   cpu::ThreadPool pool_{2};
   std::unique_ptr<device::Device> device_;
@@ -243,7 +249,7 @@ TEST_P(VocabularyTest, BeginsNearTheLogarithmOfTheUsedIds) {
   EXPECT_NEAR(compact->evaluate(batch, time).value(), std::log(7.0), 0.2);
 }
 
-TEST_P(VocabularyTest, CheckpointsGoBothWays) {
+void VocabularyTest::go_both_ways(DataType moments) {
   const std::vector<int32_t> ids = tokens(500);
   const auto shard = std::make_shared<const data::TokenShard>(
       data::TokenShard::from_tokens(ids, config_.vocab_size, "test").value());
@@ -263,14 +269,16 @@ TEST_P(VocabularyTest, CheckpointsGoBothWays) {
   const auto checkpoint = [&](const train::Trainer& t,
                               const train::WholeVocabulary::Views& views,
                               const data::DataLoader& l) {
-    model::Checkpoint c{config_, weights_, weights_, weights_, {}};
+    const auto table = model::parameter_table(config_);
+    const model::Moments zeros(table, views.first_moments[0].type);
+    model::Checkpoint c{config_, weights_, zeros, zeros, {}};
     for (size_t p = 0; p < weights_.size(); ++p) {
       c.weights[p].data.assign(views.weights[p].begin(),
                                views.weights[p].end());
-      c.first_moments[p].data.assign(views.first_moments[p].begin(),
-                                     views.first_moments[p].end());
-      c.second_moments[p].data.assign(views.second_moments[p].begin(),
-                                      views.second_moments[p].end());
+      std::ranges::copy(views.first_moments[p].bytes,
+                        c.first_moments.bytes(p).begin());
+      std::ranges::copy(views.second_moments[p].bytes,
+                        c.second_moments.bytes(p).begin());
     }
     c.state = {{"trainer", train::to_json(t.state())}, {"data", l.state()}};
     return c;
@@ -289,7 +297,7 @@ TEST_P(VocabularyTest, CheckpointsGoBothWays) {
   };
 
   // Off, then on: the unused rows have moments by then.
-  const auto off = trainer(config_, weights_);
+  const auto off = trainer(config_, weights_, moments);
   auto off_loader = loader(false);
   steps(*off, off_loader, nullptr);
   const auto from_off = checkpoint(
@@ -298,9 +306,9 @@ TEST_P(VocabularyTest, CheckpointsGoBothWays) {
        model::views(off->second_moments())},
       off_loader);
 
-  train::WholeVocabulary vocabulary(pool_, config_, map, weights_);
+  train::WholeVocabulary vocabulary(pool_, config_, map, weights_, moments);
   const auto on = trainer(vocabulary.map().compact(vocabulary.config()),
-                          vocabulary.map().compact(weights_));
+                          vocabulary.map().compact(weights_), moments);
   auto on_loader = loader(true);
   ASSERT_TRUE(train::resume(from_off, *on, on_loader, &vocabulary));
   EXPECT_EQ(on->state().step, 3);
@@ -315,24 +323,77 @@ TEST_P(VocabularyTest, CheckpointsGoBothWays) {
       EXPECT_EQ(a[p].data, b[p].data) << a[p].name;
     }
   };
+  const auto same_moments = [](const model::Moments& a,
+                               const model::Moments& b) {
+    for (size_t p = 0; p < a.size(); ++p) {
+      EXPECT_TRUE(std::ranges::equal(a.bytes(p), b.bytes(p))) << p;
+    }
+  };
   const auto untouched = whole();
   same(untouched.weights, from_off.weights);
-  same(untouched.first_moments, from_off.first_moments);
-  same(untouched.second_moments, from_off.second_moments);
+  same_moments(untouched.first_moments, from_off.first_moments);
+  same_moments(untouched.second_moments, from_off.second_moments);
   steps(*on, on_loader, &vocabulary);
 
   // And off again.
   const auto from_on = whole();
-  const auto again = trainer(config_, weights_);
+  const auto again = trainer(config_, weights_, moments);
   auto again_loader = loader(false);
   ASSERT_TRUE(train::resume(from_on, *again, again_loader));
   EXPECT_EQ(again->state().step, 6);
   same(again->weights(), from_on.weights);
-  same(again->second_moments(), from_on.second_moments);
+  same_moments(again->second_moments(), from_on.second_moments);
   steps(*again, again_loader, nullptr);
 
   // A compact trainer does not take a whole checkpoint for its own.
   EXPECT_FALSE(train::resume(from_on, *on, on_loader));
+}
+
+TEST_P(VocabularyTest, CheckpointsGoBothWays) {
+  for (const DataType moments : {DataType::kFp32, DataType::kBf16}) {
+    SCOPED_TRACE(name(moments));
+    go_both_ways(moments);
+  }
+}
+
+TEST_P(VocabularyTest, ResumingConvertsTheMoments) {
+  const std::vector<int32_t> ids = tokens(500);
+  const auto shard = std::make_shared<const data::TokenShard>(
+      data::TokenShard::from_tokens(ids, config_.vocab_size, "test").value());
+  const train::VocabularyMap map = train::VocabularyMap::of(*shard);
+  auto loader = data::DataLoader::create(shard, shard->all(),
+                                         {.sequence = kSequence, .seed = 1})
+                    .value();
+  const auto table = model::parameter_table(config_);
+  model::Moments moments(table, DataType::kFp32);
+  for (size_t p = 0; p < table.size(); ++p) {
+    std::ranges::copy(weights_[p].data, moments.values<float>(p));
+  }
+  train::TrainerState state;
+  state.loss_scale = 1;
+  const model::Checkpoint checkpoint{
+      config_,
+      weights_,
+      moments,
+      moments,
+      {{"trainer", train::to_json(state)}, {"data", loader.state()}}};
+  const model::Moments rounded =
+      model::converted(moments, table, DataType::kBf16);
+  train::WholeVocabulary vocabulary(pool_, config_, map, weights_,
+                                    DataType::kBf16);
+  const auto compact =
+      trainer(vocabulary.map().compact(vocabulary.config()),
+              vocabulary.map().compact(weights_), DataType::kBf16);
+  ASSERT_TRUE(train::resume(checkpoint, *compact, loader, &vocabulary));
+  const auto views = vocabulary.whole(
+      compact->weights(), compact->first_moments(), compact->second_moments());
+  for (size_t p = 0; p < table.size(); ++p) {
+    for (const auto& found :
+         {views.first_moments[p], views.second_moments[p]}) {
+      EXPECT_EQ(found.type, DataType::kBf16);
+      EXPECT_TRUE(std::ranges::equal(found.bytes, rounded.bytes(p)));
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(TiedAndNot, VocabularyTest, testing::Bool(),
