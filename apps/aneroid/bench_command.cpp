@@ -3,6 +3,7 @@
 #include <map>
 #include <string>
 #include <sys/resource.h>
+#include <utility>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -100,17 +101,25 @@ Result<int> run_step(const BenchOptions& options) {
     device_flags.options.compile_budget = 0;
   }
   ANEROID_ASSIGN(const OpenedDevice opened, open_device(device_flags));
-  const telemetry::Timer compile;
+  const telemetry::Timer start;
   trainer_options.sequence = options.sequence;
   trainer_options.clip_norm = options.clip;
   trainer_options.fuse_optimizer = options.fuse;
   ANEROID_ASSIGN(trainer_options.moments, moments_from_name(options.moments));
+  std::vector<std::pair<const char*, double>> start_parts;
+  auto end_of_part = [&, before = 0.0](const char* part) mutable {
+    const double now = start.milliseconds();
+    start_parts.emplace_back(part, now - std::exchange(before, now));
+  };
+  model::Weights weights = model::initialise(config, options.seed);
+  end_of_part("weights");
   ANEROID_ASSIGN(auto trainer,
                  train::Trainer::create(*opened.device, *opened.pool, config,
-                                        model::initialise(config, options.seed),
-                                        trainer_options));
+                                        std::move(weights), trainer_options));
+  end_of_part("programs");
   ANEROID_TRY(trainer->stage());
-  const double start_ms = compile.milliseconds();
+  end_of_part("staging");
+  const double start_ms = start.milliseconds();
   Random random(options.seed);
   const data::Batch batch = random_batch(config, 1, options.sequence, random);
 
@@ -191,6 +200,9 @@ Result<int> run_step(const BenchOptions& options) {
     json["fused_optimizer"] = fused;
     json["moments"] = options.moments;
     json["start_ms"] = start_ms;
+    for (const auto& [part, ms] : start_parts) {
+      json["start_parts_ms"][part] = ms;
+    }
     json["microstep_ms"] = median(micro_steps);
     json["microstep_min_ms"] = least(micro_steps);
     json["update_ms"] = median(updates);
@@ -249,10 +261,13 @@ Result<int> run_step(const BenchOptions& options) {
         flops / 1e9, median(shares), greatest(shares), median(ceilings));
   }
   print(
-      "first loss {:.4f}; start-up {}; peak memory {}; the parts sum to the "
-      "wall time within {:.2f} %\n",
-      loss, human_duration(start_ms / 1000), human_bytes(peak_memory_bytes()),
-      greatest(gaps));
+      "first loss {:.4f}; peak memory {}; the parts sum to the wall time "
+      "within "
+      "{:.2f} %\nstart-up {}:",
+      loss, human_bytes(peak_memory_bytes()), greatest(gaps),
+      human_duration(start_ms / 1000));
+  for (const auto& [part, ms] : start_parts) print(" {} {:.0f} ms", part, ms);
+  print("\n");
   if (const auto predicted = trainer->pipeline().predicted()) {
     print("predicted {}\n", predicted_line(*predicted));
   }
