@@ -159,6 +159,20 @@ TEST_F(FileTest, AnInheritedLockIsTakenOver) {
   EXPECT_FALSE(FolderLock::acquire(folder_, 12345));
 }
 
+TEST(LargePages, ReservedRoomIsAVectorsOwn) {
+  for (const size_t count : {size_t{0}, size_t{3}, (size_t{3} << 18) + 5}) {
+    std::vector<float> values;
+    reserve_in_large_pages(values, count);
+    EXPECT_TRUE(values.empty());
+    EXPECT_GE(values.capacity(), count);
+    const float* const room = values.data();
+    values.resize(count, 2.0F);
+    EXPECT_EQ(values.data(), room);
+    EXPECT_EQ(std::count(values.begin(), values.end(), 2.0F),
+              static_cast<std::ptrdiff_t>(count));
+  }
+}
+
 TEST(ZeroedMemory, IsZeroAndMoves) {
   ZeroedMemory none;
   EXPECT_EQ(none.data(), nullptr);

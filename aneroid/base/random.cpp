@@ -1,6 +1,5 @@
 #include "aneroid/base/random.h"
 
-#include <bit>
 #include <cmath>
 #include <numbers>
 
@@ -19,24 +18,14 @@ Random::Random(uint64_t seed) {
   }
 }
 
-uint64_t Random::next() {
-  const uint64_t result = std::rotl(state_[1] * 5, 7) * 9;
-  const uint64_t shifted = state_[1] << 17;
-  state_[2] ^= state_[0];
-  state_[3] ^= state_[1];
-  state_[1] ^= state_[2];
-  state_[0] ^= state_[3];
-  state_[2] ^= shifted;
-  state_[3] = std::rotl(state_[3], 45);
-  return result;
+double Random::normal() {
+  const double first = uniform();
+  return normal_of(first, uniform());
 }
 
-double Random::uniform() { return static_cast<double>(next() >> 11) * 0x1p-53; }
-
-double Random::normal() {
-  // Box-Muller; the second value is dropped so that the state is four words.
-  const double radius = std::sqrt(-2.0 * std::log(1.0 - uniform()));
-  return radius * std::cos(2.0 * std::numbers::pi * uniform());
+double Random::normal_of(double first, double second) {
+  const double radius = std::sqrt(-2.0 * std::log(1.0 - first));
+  return radius * std::cos(2.0 * std::numbers::pi * second);
 }
 
 uint64_t Random::below(uint64_t n) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstdint>
 
 namespace aneroid {
@@ -15,9 +16,24 @@ class Random {
  public:
   explicit Random(uint64_t seed = 0);
 
-  uint64_t next();
-  double uniform();            // [0, 1), 53 bits
-  double normal();             // mean 0, deviation 1
+  uint64_t next() {
+    const uint64_t result = std::rotl(state_[1] * 5, 7) * 9;
+    const uint64_t shifted = state_[1] << 17;
+    state_[2] ^= state_[0];
+    state_[3] ^= state_[1];
+    state_[1] ^= state_[2];
+    state_[0] ^= state_[3];
+    state_[2] ^= shifted;
+    state_[3] = std::rotl(state_[3], 45);
+    return result;
+  }
+  double uniform() {  // [0, 1), 53 bits
+    return static_cast<double>(next() >> 11) * 0x1p-53;
+  }
+  // Mean 0, deviation 1. Of two uniform() values by Box-Muller; the second
+  // result is dropped so that the state is four words.
+  double normal();
+  static double normal_of(double first, double second);
   uint64_t below(uint64_t n);  // [0, n) without bias; n > 0
 
   using State = std::array<uint64_t, 4>;

@@ -1,7 +1,9 @@
 #include "aneroid/base/zeroed_memory.h"
 
+#include <cstdint>
 #include <cstdlib>
 #include <sys/mman.h>
+#include <unistd.h>
 
 // Checked builds take it from the heap, where an access past its end is seen.
 #if defined(__SANITIZE_ADDRESS__)
@@ -16,9 +18,23 @@ namespace aneroid {
 namespace {
 
 // Below this a large page would mostly stay empty.
-[[maybe_unused]] constexpr size_t kLargePages = size_t{4} << 20;
+constexpr size_t kLargePages = size_t{1} << 20;
 
 }  // namespace
+
+void advise_large_pages(void* data, size_t size) {
+#if defined(MADV_HUGEPAGE)
+  if (size < kLargePages) return;
+  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const auto begin = reinterpret_cast<uintptr_t>(data) / page * page;
+  const auto end = reinterpret_cast<uintptr_t>(data) + size;
+  (void)madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+#else
+  (void)data;
+  (void)size;
+  (void)kLargePages;
+#endif
+}
 
 ZeroedMemory::ZeroedMemory(size_t size) {
   if (size == 0) return;
@@ -31,10 +47,7 @@ ZeroedMemory::ZeroedMemory(size_t size) {
   void* const memory = mmap(nullptr, size, PROT_READ | PROT_WRITE,
                             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return;
-#if defined(MADV_HUGEPAGE)
-  // Only advice: without large pages everything works, a little slower.
-  if (size >= kLargePages) (void)madvise(memory, size, MADV_HUGEPAGE);
-#endif
+  advise_large_pages(memory, size);
   data_ = static_cast<std::byte*>(memory);
 #endif
   size_ = data_ == nullptr ? 0 : size;

@@ -1,11 +1,24 @@
-// A large block of zeros straight from the system.
+// Large blocks of memory straight from the system.
 #pragma once
 
 #include <cstddef>
 #include <span>
 #include <utility>
+#include <vector>
 
 namespace aneroid {
+
+// Wishes for large pages where `size` bytes at `data` are still untouched, and
+// for the rest of the system pages that they begin and end in. Without them
+// everything works, a little slower.
+void advise_large_pages(void* data, size_t size);
+
+// Room for `count` elements, in large pages where the system has them.
+template <typename T>
+void reserve_in_large_pages(std::vector<T>& values, size_t count) {
+  values.reserve(count);
+  advise_large_pages(values.data(), count * sizeof(T));
+}
 
 // Page-aligned, zero, and backed by memory only where touched; in large pages
 // where the system has them. Movable.

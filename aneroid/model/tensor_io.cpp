@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "aneroid/base/half.h"
+#include "aneroid/base/zeroed_memory.h"
 
 namespace aneroid::model {
 namespace {
@@ -111,7 +112,10 @@ Result<std::vector<float>> to_floats(const TensorView& tensor,
                                      std::string_view place) {
   switch (tensor.type) {
     case DataType::kFp32: {
-      std::vector<float> values(tensor.bytes.size() / sizeof(float));
+      std::vector<float> values;
+      const size_t count = tensor.bytes.size() / sizeof(float);
+      reserve_in_large_pages(values, count);
+      values.resize(count);
       if (!values.empty()) {
         std::memcpy(values.data(), tensor.bytes.data(), tensor.bytes.size());
       }
