@@ -8,6 +8,9 @@
 
 #include <fmt/format.h>
 
+#include "aneroid/base/zeroed_memory.h"
+#include "aneroid/cpu/normal.h"
+
 namespace aneroid::model {
 namespace {
 
@@ -166,17 +169,12 @@ Weights initialise(const ModelConfig& config, uint64_t seed) {
       Tensor& tensor = weights[i];
       tensor.name = spec.name;
       tensor.shape = spec.shape;
-      const auto count =
-          static_cast<size_t>(element_count(spec.shape).value_or(0));
-      if (spec.init == Init::kOnes) {
-        tensor.data.assign(count, 1.0F);
-        continue;
-      }
-      tensor.data.resize(count);
+      const auto count = static_cast<size_t>(spec.count());
+      reserve_in_large_pages(tensor.data, count);
+      tensor.data.resize(count, 1.0F);
+      if (spec.init == Init::kOnes) continue;
       Random random(stream_seed(seed, tensor.name));
-      for (float& value : tensor.data) {
-        value = static_cast<float>(spec.init_std * random.normal());
-      }
+      cpu::fill_normal(random, spec.init_std, tensor.data.data(), count);
     }
   };
   constexpr int64_t kWorthThreads = int64_t{1} << 20;  // parameters
