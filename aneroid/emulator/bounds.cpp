@@ -20,7 +20,10 @@ const Half* data_of(const cpu::ConstMatrix& matrix, int64_t offset) {
 }  // namespace
 
 double largest_product(cpu::ThreadPool& pool, const ProductOperands& operands) {
-  const auto& [shape, a, b, batch] = operands;
+  const cpu::GemmShape& shape = operands.shape;
+  const cpu::ConstMatrix& a = operands.a;
+  const cpu::ConstMatrix& b = operands.b;
+  const cpu::GemmBatch& batch = operands.batch;
   // Of sums of squares, in the order of their bits: NaN is the largest.
   std::atomic<uint64_t> largest = 0;
   pool.run(batch.count, [&](int64_t p, int) {
@@ -40,9 +43,10 @@ double largest_product(cpu::ThreadPool& pool, const ProductOperands& operands) {
 
 bool all_finite(cpu::ThreadPool& pool, const ProductOperands& operands,
                 Side side) {
-  const auto& [shape, a, b, batch] = operands;
+  const cpu::GemmShape& shape = operands.shape;
+  const cpu::GemmBatch& batch = operands.batch;
   const bool is_a = side == Side::kA;
-  const cpu::ConstMatrix& matrix = is_a ? a : b;
+  const cpu::ConstMatrix& matrix = is_a ? operands.a : operands.b;
   int64_t lines = is_a ? shape.m : shape.k;
   int64_t length = is_a ? shape.k : shape.n;
   int64_t stride = matrix.row_stride;
