@@ -361,7 +361,7 @@ TEST(Causal, MasksThatAreNotCausalAreLeftAlone) {
 // Whoever else reads a value gets all of it.
 TEST(Causal, ValuesThatOthersReadAreWhole) {
   const auto check = [](const Extras& extras, int claims,
-                        std::vector<int> kinds) {
+                        const std::vector<int>& kinds) {
     Pair pair({.sequence = 64}, extras);
     EXPECT_EQ(pair.plan().claims, claims);
     EXPECT_EQ(triangles(pair.plan()), kinds);
@@ -383,8 +383,8 @@ TEST(Causal, FastNumericsOnly) {
 
 // Programs for which the bounds matter: other scales, other chains.
 TEST(Causal, LimitsFollowFromTheArithmetic) {
-  const auto limit_of = [](const std::function<Var(Builder&, Var, Var)>&
-                               chain) {
+  const auto limit_of = [](const std::function<Var(Builder&, const Var&,
+                                                   const Var&)>& chain) {
     Builder b;
     const Var x = b.reshape(b.input("x", fp16({1, 64, 1, 32})), {1, 2, 32, 32});
     const Var mask =
@@ -418,39 +418,39 @@ TEST(Causal, LimitsFollowFromTheArithmetic) {
     return limit;
   };
   // The scaled scores must stay below 15000 or so.
-  EXPECT_NEAR(limit_of([](Builder& b, Var x, Var mask) {
+  EXPECT_NEAR(limit_of([](Builder& b, const Var& x, const Var& mask) {
                 return b.softmax(b.add(b.mul(x, b.fp16(0.125)), mask), -1);
               }),
               65504, 200);
-  EXPECT_NEAR(limit_of([](Builder& b, Var x, Var mask) {
+  EXPECT_NEAR(limit_of([](Builder& b, const Var& x, const Var& mask) {
                 return b.softmax(b.add(x, mask), -1);
               }),
               65504.0 / 8, 200);
-  EXPECT_NEAR(limit_of([](Builder& b, Var x, Var mask) {
+  EXPECT_NEAR(limit_of([](Builder& b, const Var& x, const Var& mask) {
                 return b.softmax(b.add(mask, b.mul(b.fp16(-64.0), x)), -1);
               }),
               65504.0 / 512, 2);
   // A constant of constants is one.
-  EXPECT_NEAR(limit_of([](Builder& b, Var x, Var mask) {
+  EXPECT_NEAR(limit_of([](Builder& b, const Var& x, const Var& mask) {
                 return b.softmax(b.add(x, b.mul(mask, b.fp16(0.5))), -1);
               }),
               65504.0 / 16, 100);
   // No proof for a mask that is subtracted, one after the softmax, and results
   // that are not 0.
-  EXPECT_EQ(limit_of([](Builder& b, Var x, Var mask) {
+  EXPECT_EQ(limit_of([](Builder& b, const Var& x, const Var& mask) {
               return b.softmax(b.sub(x, mask), -1);
             }),
             0);
-  EXPECT_EQ(limit_of([](Builder& b, Var x, Var mask) {
+  EXPECT_EQ(limit_of([](Builder& b, const Var& x, const Var& mask) {
               return b.add(b.softmax(x, -1), mask);
             }),
             0);
-  EXPECT_EQ(limit_of([](Builder& b, Var x, Var mask) {
+  EXPECT_EQ(limit_of([](Builder& b, const Var& x, const Var& mask) {
               const Var p = b.softmax(b.add(x, mask), -1);
               return b.add(p, b.fp16(1.0));
             }),
             0);
-  EXPECT_EQ(limit_of([](Builder& b, Var x, Var mask) {
+  EXPECT_EQ(limit_of([](Builder& b, const Var& x, const Var& mask) {
               const Var p = b.softmax(b.add(x, mask), -1);
               return b.mul(p, b.softmax(x, -1));
             }),
