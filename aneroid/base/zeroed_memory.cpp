@@ -26,9 +26,9 @@ void advise_large_pages(void* data, size_t size) {
 #if defined(MADV_HUGEPAGE)
   if (size < kLargePages) return;
   const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  const auto begin = reinterpret_cast<uintptr_t>(data) / page * page;
-  const auto end = reinterpret_cast<uintptr_t>(data) + size;
-  (void)madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+  const size_t before = reinterpret_cast<uintptr_t>(data) % page;
+  (void)madvise(static_cast<std::byte*>(data) - before, size + before,
+                MADV_HUGEPAGE);
 #else
   (void)data;
   (void)size;
