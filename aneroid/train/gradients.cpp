@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "aneroid/base/zeroed_memory.h"
 #include "aneroid/cpu/convert.h"
 #include "aneroid/cpu/norm_gradient.h"
 #include "aneroid/cpu/optimizer.h"
@@ -51,7 +52,9 @@ Gradients::Gradients(cpu::ThreadPool& pool, const model::ModelConfig& config,
       scratch_(kScratch),
       pending_(pipeline::kGradientsInFlight) {
   for (const model::ParameterSpec& spec : table_) {
-    gradients_.emplace_back(static_cast<size_t>(spec.count()), 0.0F);
+    const auto count = static_cast<size_t>(spec.count());
+    reserve_in_large_pages(gradients_.emplace_back(), count);
+    gradients_.back().resize(count, 0.0F);
   }
 }
 
