@@ -227,6 +227,49 @@ class RowMachine {
   std::array<bool, kMaxRegisters> is_row_{};
 };
 
+// Asks for the rows that a step will load soon: they may lie far apart, in a
+// surface with weights between them, where hardware does not foresee them.
+class RowsAhead {
+ public:
+  RowsAhead(const FusedStep& step, const Plan& plan,
+            std::span<std::byte* const> buffers, int64_t first) {
+    for (const FusedPort& port : step.loads) {
+      const auto buffer = static_cast<size_t>(port.buffer);
+      const int64_t element =
+          plan.buffers[buffer].storage == cpu::Storage::kHalf ? 2 : 4;
+      const int64_t bytes = step.columns * element;
+      if (port.row || port.column_stride != 1 || bytes > kLongest ||
+          port.row_dims.empty() || port.row_strides.back() == step.columns) {
+        continue;
+      }
+      ports_.push_back(
+          {RowCursor(port, std::min(step.rows - 1, first + kAhead)),
+           buffers[buffer], element, bytes});
+    }
+  }
+  void next() {
+    for (Port& port : ports_) {
+      const std::byte* row = port.base + port.cursor.offset() * port.element;
+      for (int64_t at = 0; at < port.bytes; at += kLine) {
+        __builtin_prefetch(row + at);
+      }
+      port.cursor.next();
+    }
+  }
+
+ private:
+  static constexpr int64_t kAhead = 2;       // rows
+  static constexpr int64_t kLine = 64;       // bytes
+  static constexpr int64_t kLongest = 4096;  // bytes
+  struct Port {
+    RowCursor cursor;
+    const std::byte* base;
+    int64_t element;
+    int64_t bytes;
+  };
+  std::vector<Port> ports_;
+};
+
 }  // namespace
 
 int64_t chunk_columns(const FusedStep& step) {
@@ -255,7 +298,9 @@ void run_fused_rows(const FusedStep& step, const Plan& plan,
   const bool exact = plan.numerics == Numerics::kExact;
   RowMachine machine(step, plan.numerics, scratch);
   const int64_t chunk = chunk_columns(step);
+  RowsAhead ahead(step, plan, buffers, first);
   for (int64_t row = first; row < last; ++row) {
+    ahead.next();
     const int64_t columns =
         lower ? std::min(step.columns, cpu::triangle_columns(row, step.columns))
               : step.columns;
