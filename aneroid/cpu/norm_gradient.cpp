@@ -33,6 +33,18 @@ HWY_INLINE hn::Vec<Wide> load_wide_part(const S* src, size_t count) {
   return hn::PromoteTo(Wide(), load_part(Narrow(), src, count));
 }
 
+// Asks for a row that comes soon: they may lie far apart.
+constexpr int64_t kAhead = 4;  // rows
+template <typename S>
+HWY_INLINE void ask_for(const S* row, int64_t columns) {
+  constexpr auto kPerLine = static_cast<int64_t>(64 / sizeof(S));
+  for (int64_t t = 0; t < columns; t += kPerLine) {
+    __builtin_prefetch(row + t);
+    // gcc takes functions that only prefetch for pure and drops their calls.
+    asm volatile("");
+  }
+}
+
 template <typename S, typename T>
 void gain_gradient(const S* dxn, const T* x, const NormGain& of, bool add,
                    float* result) {
@@ -44,6 +56,9 @@ void gain_gradient(const S* dxn, const T* x, const NormGain& of, bool add,
   std::vector<double> r(static_cast<size_t>(whole + lanes), 0.0);
   for (int64_t c = 0; c < of.channels; ++c) {
     const T* const row = x + c * of.x.row_stride;
+    if (c + kAhead < of.channels) {
+      ask_for(row + kAhead * of.x.row_stride, of.columns);
+    }
     const auto square = [&](const auto& values, int64_t t) HWY_ATTR {
       double* const at = r.data() + t;
       hn::StoreU(hn::MulAdd(values, values, hn::LoadU(d, at)), d, at);
