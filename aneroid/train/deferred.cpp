@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "aneroid/cpu/convert.h"
 #include "aneroid/cpu/optimizer.h"
@@ -29,7 +30,7 @@ pipeline::GradientSink DeferredGradients::begin() {
   gain_operands_.clear();
   gains_.clear();
   embedding_rows_.clear();
-  grams_.clear();
+  x_of_gram_ = nullptr;
   return {
       [this](const pipeline::WeightGradient& g) { weights_.push_back(g); },
       [this](const pipeline::GainGradient& g) { gain_operands_.push_back(g); }};
@@ -75,28 +76,24 @@ bool DeferredGradients::finite() const {
          });
 }
 
-const std::vector<float>& DeferredGradients::gram(
-    const pipeline::BlockView& block) {
-  // Several gradients share an operand.
-  const auto known = grams_.find(block.matrix.data);
-  if (known != grams_.end()) return known->second;
-  std::vector<float>& result = grams_[block.matrix.data];
+void DeferredGradients::gram(const pipeline::BlockView& block,
+                             std::vector<float>& result) {
   const int64_t n = block.columns;
   result.resize(static_cast<size_t>(n * n));
   cpu::ConstMatrix transposed = block.matrix;
   std::swap(transposed.row_stride, transposed.col_stride);
   cpu::gemm(pool_, gram_scratch_, {n, n, block.rows}, transposed, block.matrix,
             {result.data(), cpu::Storage::kFloat, n, 1});
-  return result;
 }
 
 double DeferredGradients::weight_squares(
     const pipeline::WeightGradient& gradient) {
-  const std::vector<float>& of_dy = gram(gradient.dy);
-  const std::vector<float>& of_x = gram(gradient.x);
+  gram(gradient.dy, dy_gram_);
+  if (gradient.x.matrix.data != x_of_gram_) gram(gradient.x, x_gram_);
+  x_of_gram_ = gradient.x.matrix.data;
   double sum = 0;
-  for (size_t i = 0; i < of_dy.size(); ++i) {
-    sum += double{of_dy[i]} * of_x[i];
+  for (size_t i = 0; i < dy_gram_.size(); ++i) {
+    sum += double{dy_gram_[i]} * x_gram_[i];
   }
   // Cancellation may leave a tiny negative where the truth is a tiny positive.
   return std::max(0.0, sum) * double{gradient.scale} * gradient.scale;

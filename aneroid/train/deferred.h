@@ -9,7 +9,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <span>
 #include <vector>
 
@@ -52,7 +51,8 @@ class DeferredGradients {
   };
   double weight_squares(const pipeline::WeightGradient& gradient);
   double embedding_squares() const;
-  const std::vector<float>& gram(const pipeline::BlockView& block);
+  // block^T block, [S, S].
+  void gram(const pipeline::BlockView& block, std::vector<float>& result);
   void add_embedding_rows(const GradientPiece& piece) const;
   void scatter_untied(const std::function<void(const GradientPiece&)>& consume);
 
@@ -68,7 +68,10 @@ class DeferredGradients {
   std::vector<pipeline::GainGradient> gain_operands_;
   std::vector<Gain> gains_;
   std::vector<EmbeddingRow> embedding_rows_;  // by token
-  std::map<const void*, std::vector<float>> grams_;
+  std::vector<float> dy_gram_;
+  // Several gradients share an x, one after the other.
+  std::vector<float> x_gram_;
+  const void* x_of_gram_ = nullptr;
   cpu::GemmScratch gram_scratch_;
   std::vector<cpu::GemmScratch> scratch_;
 };
