@@ -255,18 +255,21 @@ Result<int> run_step(const BenchOptions& options) {
   print("{}\n", table.to_string());
   if (!fused) {
     print(
-        "micro-step: {:.1f} GFLOP at {:.0f} % of the multiply-add ceiling "
-        "measured around it ({:.0f} % at best); the ceiling was {:.0f} "
-        "GFLOP/s\n",
+        "micro-step: {:.1f} GFLOP, attention as full squares, at {:.0f} % of "
+        "the multiply-add ceiling measured around it ({:.0f} % at best); the "
+        "ceiling was {:.0f} GFLOP/s\n",
         flops / 1e9, median(shares), greatest(shares), median(ceilings));
   }
   print(
       "first loss {:.4f}; peak memory {}; the parts sum to the wall time "
-      "within "
-      "{:.2f} %\nstart-up {}:",
+      "within {:.2f} %\nstart-up {}",
       loss, human_bytes(peak_memory_bytes()), greatest(gaps),
       human_duration(start_ms / 1000));
-  for (const auto& [part, ms] : start_parts) print(" {} {:.0f} ms", part, ms);
+  std::string_view separator = ": ";
+  for (const auto& [part, ms] : start_parts) {
+    print("{}{} {:.0f} ms", separator, part, ms);
+    separator = ", ";
+  }
   print("\n");
   if (const auto predicted = trainer->pipeline().predicted()) {
     print("predicted {}\n", predicted_line(*predicted));
