@@ -102,8 +102,9 @@ struct PackedB {
 };
 
 void finish(const GemmPlan& plan, int64_t product, const GemmBlock& range,
-            float* a, float* sums, const PackedB& b) {
+            const WorkerMemory<float>& memory, const PackedB& b) {
   if (!wanted(plan, range)) return;
+  float* const sums = memory.sums;
   const bool b_transposed = lies_transposed(plan.b);
   const int64_t rows = range.m_end - range.m;
   const int64_t columns = range.n_end - range.n;
@@ -120,7 +121,7 @@ void finish(const GemmPlan& plan, int64_t product, const GemmBlock& range,
     const int64_t offset = product * plan.batch.a_stride +
                            range.m * plan.a.row_stride + k * plan.a.col_stride;
     const Widened wide =
-        widen(plan.a, offset, rows, call.k, kRowStride, kMaxTileRows, a);
+        widen(plan.a, offset, rows, call.k, kRowStride, kMaxTileRows, memory.a);
     call.a = wide.data;
     call.lda = wide.stride;
     call.a_transposed = wide.transposed;
@@ -174,9 +175,7 @@ void blas_pack_task(const GemmPlan& plan, int64_t index) {
 }
 
 void blas_tile_task(const GemmPlan& plan, int64_t index, int worker) {
-  float* const a =
-      reinterpret_cast<float*>(plan.worker_memory) + worker * kWorkerElements;
-  float* const sums = a + kTileElements;
+  const auto memory = worker_memory<float>(plan, worker);
   auto [product, block] = plan.tile_range(index);
   const bool transposed = lies_transposed(plan.b);
   if (!plan.local_b) {
@@ -184,17 +183,17 @@ void blas_tile_task(const GemmPlan& plan, int64_t index, int worker) {
         transposed ? plan.shape.k : round_up(plan.shape.n, plan.geometry.panel);
     const float* const packed =
         reinterpret_cast<float*>(plan.packed_b) + product * plan.packed_stride;
-    finish(plan, product, block, a, sums,
+    finish(plan, product, block, memory,
            {packed + (transposed ? block.n * ldb : block.n), ldb});
     return;
   }
   const Widened b =
       widen(plan.b, product * plan.batch.b_stride + block.n * plan.b.col_stride,
             plan.shape.k, block.n_end - block.n, block.n_end - block.n,
-            plan.shape.k, sums + kSumElements);
+            plan.shape.k, memory.b);
   for (block.m = 0; block.m < plan.shape.m; block.m += plan.tile_rows) {
     block.m_end = std::min(plan.shape.m, block.m + plan.tile_rows);
-    finish(plan, product, block, a, sums, {b.data, b.stride});
+    finish(plan, product, block, memory, {b.data, b.stride});
   }
 }
 

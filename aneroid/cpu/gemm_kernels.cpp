@@ -260,19 +260,6 @@ void pack_task(const GemmPlan& plan, int64_t index) {
   pack_columns(plan, part.product, part.k, k_count, part.n, part.n_end, dst);
 }
 
-template <typename T>
-struct WorkerMemory {
-  T* a;
-  T* sums;
-  T* b;
-};
-template <typename T>
-WorkerMemory<T> worker_memory(const GemmPlan& plan, int worker) {
-  T* const base =
-      reinterpret_cast<T*>(plan.worker_memory) + worker * kWorkerElements;
-  return {base, base + kTileElements, base + kTileElements + kSumElements};
-}
-
 // Rows of memory that a kernel asks for: two lines each, `stride` bytes apart.
 struct RowsAhead {
   const std::byte* data = nullptr;

@@ -11,21 +11,12 @@
 #include <algorithm>
 
 #include "aneroid/cpu/gemm_plan.h"
+#include "aneroid/cpu/matrix-inl.h"
 #include "aneroid/cpu/simd-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace aneroid::cpu {
 namespace HWY_NAMESPACE {
-
-// Calls f with `matrix`'s data as Half* or float*, `offset` elements in.
-template <typename F>
-void with_storage(const ConstMatrix& matrix, int64_t offset, const F& f) {
-  if (matrix.storage == Storage::kHalf) {
-    f(static_cast<const Half*>(matrix.data) + offset);
-  } else {
-    f(static_cast<const float*>(matrix.data) + offset);
-  }
-}
 
 HWY_INLINE float one_float(float value) { return value; }
 HWY_INLINE float one_float(Half value) {
@@ -58,17 +49,6 @@ HWY_INLINE void widen(const S* HWY_RESTRICT src, double* HWY_RESTRICT dst,
                       int64_t count) {
   for (int64_t i = 0; i < count; ++i) {
     dst[i] = static_cast<double>(one_float(src[i]));
-  }
-}
-
-// Asks for `count` elements.
-template <typename S>
-HWY_INLINE void prefetch(const S* src, int64_t count) {
-  constexpr auto kPerLine = static_cast<int64_t>(64 / sizeof(S));
-  for (int64_t i = 0; i < count; i += kPerLine) {
-    __builtin_prefetch(src + i);
-    // gcc takes functions that only prefetch for pure and drops their calls.
-    asm volatile("");
   }
 }
 

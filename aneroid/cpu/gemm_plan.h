@@ -218,6 +218,19 @@ inline constexpr int64_t kSumElements = kMaxTileRows * kMaxTileCols;
 inline constexpr int64_t kWorkerElements =
     kTileElements + kSumElements + kLocalElements;
 
+template <typename T>
+struct WorkerMemory {
+  T* a;
+  T* sums;
+  T* b;
+};
+template <typename T>
+WorkerMemory<T> worker_memory(const GemmPlan& plan, int worker) {
+  T* const base =
+      reinterpret_cast<T*>(plan.worker_memory) + worker * kWorkerElements;
+  return {base, base + kTileElements, base + kTileElements + kSumElements};
+}
+
 // Implemented per target in gemm_kernels.cpp.
 GemmGeometry gemm_geometry(Accumulate accumulate);
 void gemm_pack_task(const GemmPlan& plan, int64_t index);

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "aneroid/base/half.h"
+#include "aneroid/cpu/matrix-inl.h"
 #include "aneroid/cpu/simd-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -33,17 +34,8 @@ HWY_INLINE hn::Vec<Wide> load_wide_part(const S* src, size_t count) {
   return hn::PromoteTo(Wide(), load_part(Narrow(), src, count));
 }
 
-// Asks for a row that comes soon: they may lie far apart.
-constexpr int64_t kAhead = 4;  // rows
-template <typename S>
-HWY_INLINE void ask_for(const S* row, int64_t columns) {
-  constexpr auto kPerLine = static_cast<int64_t>(64 / sizeof(S));
-  for (int64_t t = 0; t < columns; t += kPerLine) {
-    __builtin_prefetch(row + t);
-    // gcc takes functions that only prefetch for pure and drops their calls.
-    asm volatile("");
-  }
-}
+// Rows asked for before they are read: they may lie far apart.
+constexpr int64_t kAhead = 4;
 
 template <typename S, typename T>
 void gain_gradient(const S* dxn, const T* x, const NormGain& of, bool add,
@@ -57,7 +49,7 @@ void gain_gradient(const S* dxn, const T* x, const NormGain& of, bool add,
   for (int64_t c = 0; c < of.channels; ++c) {
     const T* const row = x + c * of.x.row_stride;
     if (c + kAhead < of.channels) {
-      ask_for(row + kAhead * of.x.row_stride, of.columns);
+      prefetch(row + kAhead * of.x.row_stride, of.columns);
     }
     const auto square = [&](const auto& values, int64_t t) HWY_ATTR {
       double* const at = r.data() + t;
@@ -88,19 +80,9 @@ void gain_gradient(const S* dxn, const T* x, const NormGain& of, bool add,
   }
 }
 
-// Calls f with the matrix's data as Half* or float*.
-template <typename F>
-void with_elements(const ConstMatrix& matrix, const F& f) {
-  if (matrix.storage == Storage::kHalf) {
-    f(static_cast<const Half*>(matrix.data));
-  } else {
-    f(static_cast<const float*>(matrix.data));
-  }
-}
-
 void target_norm_gain_gradient(const NormGain& of, bool add, float* result) {
-  with_elements(of.dxn, [&](const auto* dxn) HWY_ATTR {
-    with_elements(of.x, [&](const auto* x) HWY_ATTR {
+  with_storage(of.dxn, 0, [&](const auto* dxn) HWY_ATTR {
+    with_storage(of.x, 0, [&](const auto* x) HWY_ATTR {
       gain_gradient(dxn, x, of, add, result);
     });
   });

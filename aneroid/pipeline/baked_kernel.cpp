@@ -39,11 +39,7 @@ std::vector<std::byte> half_file(const model::ParameterSpec& spec,
 
 SurfaceMatrix block_of(device::Surface& surface,
                        const kernels::OutputBlock& block, int64_t columns) {
-  SurfaceMatrix matrix{surface.bytes().data(),
-                       surface.storage() == DataType::kFp16
-                           ? cpu::Storage::kHalf
-                           : cpu::Storage::kFloat,
-                       columns};
+  SurfaceMatrix matrix = matrix_of(surface, columns);
   matrix.data = matrix.at(block.channel, 0);
   return matrix;
 }

@@ -9,14 +9,9 @@
 namespace aneroid::pipeline {
 namespace {
 
-cpu::Storage storage_of(const device::Surface& surface) {
-  return surface.storage() == DataType::kFp16 ? cpu::Storage::kHalf
-                                              : cpu::Storage::kFloat;
-}
-
 MatrixBlock cut(device::Surface& surface, int64_t row_stride, int64_t row,
                 int64_t column, int64_t rows, int64_t columns) {
-  SurfaceMatrix whole{surface.bytes().data(), storage_of(surface), row_stride};
+  SurfaceMatrix whole = matrix_of(surface, row_stride);
   whole.data = whole.at(row, column);
   return {whole, rows, columns};
 }
@@ -35,9 +30,9 @@ int64_t total_bytes(
 Status InputSurfaces::allocate(device::Device& device,
                                const kernels::KernelProgram& layout,
                                int64_t count) {
-  layout_ = layout;
-  layout_.mil_text.clear();
-  layout_.weights.clear();
+  name_ = layout.surface;
+  width_ = layout.width;
+  blocks_ = layout.inputs;
   for (int64_t i = 0; i < count; ++i) {
     ANEROID_ASSIGN(auto surface, device.allocate(DataType::kFp16,
                                                  layout.rows * layout.width));
@@ -47,8 +42,9 @@ Status InputSurfaces::allocate(device::Device& device,
 }
 
 MatrixBlock InputSurfaces::block(size_t index, std::string_view name) const {
-  const kernels::InputBlock& b = layout_.input(name);
-  return cut(*surfaces_[index], layout_.width, 0, b.column, b.rows, b.columns);
+  const auto b = std::ranges::find(blocks_, name, &kernels::InputBlock::name);
+  assert(b != blocks_.end());
+  return cut(*surfaces_[index], width_, 0, b->column, b->rows, b->columns);
 }
 
 int64_t InputSurfaces::bytes() const { return total_bytes(surfaces_); }

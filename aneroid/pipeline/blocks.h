@@ -34,6 +34,7 @@ class InputSurfaces {
   // Zeros. Errors: the device's.
   Status allocate(device::Device& device, const kernels::KernelProgram& layout,
                   int64_t count);
+  const std::string& name() const { return name_; }
   size_t count() const { return surfaces_.size(); }
   device::Surface* surface(size_t index) const {
     return surfaces_[index].get();
@@ -43,7 +44,9 @@ class InputSurfaces {
   int64_t bytes() const;
 
  private:
-  kernels::KernelProgram layout_;  // without text and weights
+  std::string name_;
+  int64_t width_ = 0;
+  std::vector<kernels::InputBlock> blocks_;
   std::vector<std::unique_ptr<device::Surface>> surfaces_;
 };
 

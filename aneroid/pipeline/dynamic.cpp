@@ -71,15 +71,11 @@ struct Dynamic::Impl {
 };
 
 const InputSurfaces& Dynamic::Impl::surfaces(std::string_view name) const {
-  const std::array<std::pair<std::string_view, const InputSurfaces*>, 4> all = {
-      {{"attn", &attn.in},
-       {"ffn", &ffn.in},
-       {"final_norm", &final_norm.in},
-       {"cls", &cls.in}}};
-  const auto* const found = std::ranges::find(
-      all, name, &std::pair<std::string_view, const InputSurfaces*>::first);
+  const auto all = pairs();
+  const auto found = std::ranges::find_if(
+      all, [&](const Pair* pair) { return pair->in.name() == name; });
   assert(found != all.end());
-  return *found->second;
+  return (*found)->in;
 }
 
 Status Dynamic::Impl::prepare(device::Device& device, Pair& pair,

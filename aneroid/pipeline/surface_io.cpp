@@ -11,6 +11,13 @@ size_t element_bytes(cpu::Storage storage) {
   return storage == cpu::Storage::kHalf ? sizeof(Half) : sizeof(float);
 }
 
+SurfaceMatrix matrix_of(device::Surface& surface, int64_t row_stride) {
+  return {surface.bytes().data(),
+          surface.storage() == DataType::kFp16 ? cpu::Storage::kHalf
+                                               : cpu::Storage::kFloat,
+          row_stride};
+}
+
 std::byte* SurfaceMatrix::at(int64_t row, int64_t column) const {
   return data + static_cast<size_t>(row * row_stride + column) *
                     element_bytes(storage);

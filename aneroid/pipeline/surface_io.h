@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #include "aneroid/cpu/gemm.h"
-#include "aneroid/cpu/thread_pool.h"
+#include "aneroid/device/device.h"
 
 namespace aneroid::pipeline {
 
@@ -23,6 +23,8 @@ struct SurfaceMatrix {
 };
 
 size_t element_bytes(cpu::Storage storage);
+// A surface from its first element on.
+SurfaceMatrix matrix_of(device::Surface& surface, int64_t row_stride);
 
 // dst[r, c] = src[r * src_stride + c], rounded as the storage demands.
 void write_rows(const SurfaceMatrix& dst, const float* src, int64_t src_stride,
